@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Embedding: make an engine, give it interfaces, plugins and a policy, and run its workers. The
+// Python binding uses nothing but this header. Calls are for one control thread unless they say
+// otherwise; errors are -errno with one line in `error`.
+//
+// Lifecycle: engine_create -> engine_add_interface... -> engine_add_wire/tap... ->
+// engine_load_plugin... -> engine_policy_apply -> engine_start -> engine_worker_run (one thread a
+// worker) -> engine_stop -> engine_destroy.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/log.h>
+#include <stellar/packet_io.h>
+#include <stellar/plugin.h>
+#include <stellar/policy.h>
+#include <stellar/stats.h>
+#include <stellar/verdict.h>
+#include <stellar/version.h>
+
+struct engine;
+struct worker;
+
+#define STELLAR_WORKERS_MAX 64
+#define STELLAR_INTERFACES_MAX 64
+#define STELLAR_PLUGINS_MAX 64
+
+// What happens to the first packet of a session when the table is full.
+enum stellar_full_action {
+	STELLAR_FULL_EVICT_EMBRYONIC, // the oldest session in OPENING goes; none: drop_new
+	STELLAR_FULL_DROP_NEW,
+	STELLAR_FULL_PASS_UNTRACKED,
+	STELLAR_FULL_ACTION_COUNT,
+};
+
+// Idle time after which a session closes, by state. X(name, default seconds, sentence)
+// clang-format off
+#define STELLAR_TIMEOUTS(X) \
+	X(tcp_opening_sec, 30, "TCP before the handshake is complete") \
+	X(tcp_established_sec, 7440, "TCP established (RFC 5382 REQ-5: above 2 h 4 min)") \
+	X(tcp_closing_sec, 60, "TCP after the first FIN") \
+	X(tcp_closed_sec, 2, "TCP after RST or both FINs, for stray segments") \
+	X(udp_opening_sec, 30, "UDP, one side seen") \
+	X(udp_active_sec, 180, "UDP, both sides seen (RFC 4787 REQ-5: above 2 min)") \
+	X(icmp_sec, 30, "ICMP and ICMPv6") \
+	X(other_sec, 60, "any other IP protocol")
+// clang-format on
+
+struct session_timeouts {
+#define X(name, seconds, sentence) uint32_t name;
+	STELLAR_TIMEOUTS(X)
+#undef X
+};
+
+// Zero means the default wherever the comment names one. Fill with engine_config_init.
+struct engine_config {
+	uint32_t abi_version;
+	uint32_t struct_size;
+	uint32_t worker_count; // 1
+	uint32_t burst_size; // 64; 1 to STELLAR_BURST_MAX
+	uint64_t session_capacity; // a worker; 1048576; 64 to 2^31
+	uint8_t full_action; // enum stellar_full_action
+	bool verify_checksums; // count and drop (inline) packets with wrong checksums; true
+	bool is_inline; // wires forward and verdicts bite; else they are only recorded
+	bool pass_malformed; // let malformed packets cross a wire; false
+	uint8_t midstream; // 1: pick up TCP sessions midstream; 1
+	uint8_t reserved[3];
+	uint64_t hash_seed[2]; // all zero: random at start; fixed in replay
+	struct session_timeouts timeouts;
+	stellar_log_fn log;
+	void *log_sink;
+};
+
+// Fill *ret_config with the defaults above.
+STELLAR_PUBLIC void engine_config_init(struct engine_config *ret_config);
+
+STELLAR_PUBLIC int engine_create(const struct engine_config *config, struct engine **ret_engine,
+				 char *error, size_t error_size);
+
+// Stop first. Frees everything; accepts NULL.
+STELLAR_PUBLIC void engine_destroy(struct engine *engine);
+
+// Add an interface: a name for policies and events, and a device URI. Returns its id or -errno.
+STELLAR_PUBLIC int engine_add_interface(struct engine *engine, const char *name, const char *uri,
+					char *error, size_t error_size);
+
+// Add one whose device is the caller's (memory:); it stays the caller's to close, afterwards.
+STELLAR_PUBLIC int engine_add_interface_device(struct engine *engine, const char *name,
+					       struct packet_io_device *device, char *error,
+					       size_t error_size);
+
+// Join two interfaces transparently. pass_non_ip: ARP and other non-IP cross. Each interface is in
+// one wire or tap. Wires are spread over the workers round-robin. Returns 0 or -errno.
+STELLAR_PUBLIC int engine_add_wire(struct engine *engine, uint16_t interface_a,
+				   uint16_t interface_b, bool pass_non_ip, char *error,
+				   size_t error_size);
+
+// Listen only, or replay: what would have passed counts as forwarded, and is sent out of
+// output_id when that is not UINT16_MAX (--write).
+STELLAR_PUBLIC int engine_add_tap(struct engine *engine, uint16_t interface_id, uint16_t output_id,
+				  char *error, size_t error_size);
+
+// Load a C plugin from a shared object, or register one the caller made (it must outlive the
+// engine). Refuses a wrong ABI version or size, a bad or taken name, an event this version does
+// not raise, a cycle in the order (printed). Before engine_start. Returns its id or -errno.
+STELLAR_PUBLIC int engine_load_plugin(struct engine *engine, const char *path, char *error,
+				      size_t error_size);
+STELLAR_PUBLIC int engine_add_plugin(struct engine *engine, const struct plugin *plugin,
+				     void *host_data, char *error, size_t error_size);
+
+// The host_data given for the plugin being called. Worker thread, inside a callback.
+STELLAR_PUBLIC void *pm_session_host_data(const struct session *session);
+
+// Write events as EVE JSON lines: a path, or "-" for standard output; NULL: no events.
+// types: bit set of STELLAR_EVE_*. Before engine_start. In replay writing is in step with the
+// packets (nothing is lost); live, a writer thread drains rings and losses are counted.
+#define STELLAR_EVE_FLOW 0x1u
+#define STELLAR_EVE_DROP 0x2u
+#define STELLAR_EVE_ANOMALY 0x4u
+#define STELLAR_EVE_STATS 0x8u
+#define STELLAR_EVE_PLUGIN 0x10u
+STELLAR_PUBLIC int engine_set_event_output(struct engine *engine, const char *path, uint32_t types,
+					   char *error, size_t error_size);
+
+// Close and reopen the event file (rotation). Any thread. Returns 0 or -errno.
+STELLAR_PUBLIC int engine_reopen_events(struct engine *engine);
+
+// Fix plugin order and topology; allocate tables. Returns 0 or -errno.
+STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
+
+// Run one worker on the calling thread until engine_stop, or until its captures end. cpu >= 0 pins
+// the thread. Returns 0; -EBADMSG when a capture was cut (what came before was processed).
+STELLAR_PUBLIC int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu);
+
+// Ask all workers to finish: they close their sessions (reason shutdown) and return. Any thread.
+STELLAR_PUBLIC void engine_stop(struct engine *engine);
+
+// Sums over workers, read while they run: each counter is exact at its last burst boundary; the
+// conservation law holds in the result because each worker publishes whole ledgers. Any thread.
+STELLAR_PUBLIC void engine_get_packet_stats(const struct engine *engine,
+					    struct packet_stats *ret_stats);
+STELLAR_PUBLIC void engine_get_session_stats(const struct engine *engine,
+					     struct session_stats *ret_stats);
+
+// Times an event was raised, and times a decode event was set. Any thread.
+STELLAR_PUBLIC uint64_t engine_get_event_count(const struct engine *engine, uint32_t event);
+STELLAR_PUBLIC uint64_t engine_get_decode_event_count(const struct engine *engine,
+						      uint32_t decode_event);
+
+// EVE lines written and lost. Any thread.
+STELLAR_PUBLIC void engine_get_output_stats(const struct engine *engine, uint64_t *ret_written,
+					    uint64_t *ret_lost);
+
+// Per-plugin figures, in order of execution. Any thread.
+struct plugin_stats {
+	char name[STELLAR_PLUGIN_NAME_MAX + 1];
+	char version[32];
+	uint64_t calls;
+	uint64_t errors;
+	uint64_t contexts; // live now
+	uint64_t detached;
+	uint64_t takeovers;
+	uint8_t enabled;
+	uint8_t reserved[7];
+};
+STELLAR_PUBLIC size_t engine_get_plugin_stats(const struct engine *engine,
+					      struct plugin_stats *ret_stats, size_t count);
+
+// Counters that plugins made: walk with position from 0; -ENOENT ends it. Any thread.
+STELLAR_PUBLIC int engine_get_plugin_counter(const struct engine *engine, size_t position,
+					     const char **ret_plugin, const char **ret_name,
+					     uint64_t *ret_value);
+
+// Per-interface figures. -ENOENT past the last. Any thread.
+STELLAR_PUBLIC int engine_get_interface(const struct engine *engine, uint16_t interface_id,
+					const char **ret_name, struct packet_io_stats *ret_stats);
+
+// A copy of a session for listing.
+struct session_record {
+	uint64_t id;
+	uint64_t start_ns;
+	uint64_t last_ns;
+	uint64_t packets[2]; // forward, reverse
+	uint64_t bytes[2];
+	struct packet_endpoint originator;
+	struct packet_endpoint responder;
+	uint32_t tag;
+	uint32_t generation;
+	uint32_t rule_id; // of the last session verdict, STELLAR_RULE_NONE when none
+	uint16_t ingress_id;
+	uint16_t egress_id;
+	uint8_t protocol;
+	uint8_t state; // enum stellar_session_state
+	uint8_t tcp_state; // enum stellar_tcp_state
+	uint8_t blocked;
+	uint8_t reserved[4];
+};
+
+// Copy up to count sessions of a worker, starting where *cursor says (0 first; it is moved on; 0
+// again at the end). The worker does it between two bursts. Returns the number or -errno;
+// -ESHUTDOWN when the worker is not running. Any thread, one at a time.
+STELLAR_PUBLIC int engine_list_sessions(struct engine *engine, uint32_t worker_id, uint64_t *cursor,
+					struct session_record *ret_records, size_t count);
+
+// The stages, one by one, for a caller with a loop of its own (the seed's packet_io_loop). Calling
+// thread becomes the worker's; do not mix with engine_worker_run.
+STELLAR_PUBLIC struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id);
+
+// Receive one packet from an interface into the worker's own packet. Returns 1 and the packet,
+// 0 when nothing waits, or -errno as packet_io_device_rx.
+STELLAR_PUBLIC int worker_rx(struct worker *worker, uint16_t interface_id,
+			     struct packet **ret_packet);
+
+// Decode, find or make the session, raise its events into the worker's queue. Returns 0, or
+// -ENOENT when the packet has no session (not IP, table full: the verdict says).
+STELLAR_PUBLIC int session_manager(struct worker *worker, struct packet *packet);
+
+// Call the plugins for the events in the worker's queue, in order; settle the verdict.
+STELLAR_PUBLIC int plugin_manager(struct worker *worker, struct packet *packet);
+
+// The packet's settled verdict; valid until the packet is enqueued.
+STELLAR_PUBLIC const struct verdict *packet_get_verdict(const struct packet *packet);
+
+// End the loop: expire and close what is left (reason shutdown), flush outputs.
+STELLAR_PUBLIC void worker_finish(struct worker *worker);

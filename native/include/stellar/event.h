@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Something that happened in a session. A plugin declares the events it needs; the entry function
+// asks session_get_event() which one it is called for. Everything reached from an event is valid
+// only during the call.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/version.h>
+
+struct packet;
+struct session;
+
+enum stellar_event {
+#define X(name, NAME, raised, sentence) STELLAR_EVENT_##NAME,
+#include <stellar/events.def>
+#undef X
+	STELLAR_EVENT_COUNT,
+};
+
+// Bit of an event in plugin.events.
+#define STELLAR_EVENT_BIT(event) (UINT64_C(1) << (event))
+
+// forward: from the originator. reverse: from the responder.
+enum stellar_direction {
+	STELLAR_FORWARD,
+	STELLAR_REVERSE,
+	STELLAR_DIRECTION_COUNT,
+};
+
+struct event {
+	uint8_t type; // enum stellar_event
+	uint8_t direction; // enum stellar_direction of the packet behind it
+	uint8_t reason; // enum stellar_closing_reason with session_closing, else 0
+	uint8_t reserved;
+	uint32_t data_length; // bytes at data
+	uint64_t time_ns; // engine time, ns since the epoch
+	const struct packet *packet; // NULL when no packet caused it (timeout, shutdown)
+	const uint8_t *data; // payload with *_data events, the key with metadata_changed
+};
+
+// The event this callback is called for. Worker thread, valid during the call; NULL outside one.
+STELLAR_PUBLIC const struct event *session_get_event(const struct session *session);
+
+// Name as in events.def ("session_opening"), or NULL when out of range. Static, any thread.
+STELLAR_PUBLIC const char *stellar_event_name(uint32_t event);
+
+// Whether this version raises the event at all. Any thread.
+STELLAR_PUBLIC int stellar_event_is_raised(uint32_t event);

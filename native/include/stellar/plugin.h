@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The one plugin API, for C shared objects and for Lua alike. A C plugin exports
+//
+//     const struct plugin stellar_plugin = { STELLAR_PLUGIN_HEADER, .name = "...", ... };
+//
+// and is loaded with engine_load_plugin(). Callbacks run on worker threads unless said otherwise;
+// they must not block, sleep or keep what they were lent.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/event.h>
+#include <stellar/log.h>
+#include <stellar/session.h>
+#include <stellar/verdict.h>
+#include <stellar/version.h>
+
+struct plugin_host; // the engine's side of one loaded plugin
+
+#define STELLAR_PLUGIN_NAME_MAX 63 // bytes; [a-z][a-z0-9_]*
+#define STELLAR_PLUGIN_SYMBOL "stellar_plugin"
+#define STELLAR_PLUGIN_HEADER \
+	.abi_version = STELLAR_ABI_VERSION, .struct_size = sizeof(struct plugin)
+
+struct plugin {
+	uint32_t abi_version; // STELLAR_ABI_VERSION it was built with
+	uint32_t struct_size; // sizeof(struct plugin) it was built with
+	const char *name;
+	const char *version;
+
+	// Needs. Work that no plugin needs is not done.
+	uint64_t events; // STELLAR_EVENT_BIT of each event wanted
+	const char *const *protocols; // NULL-terminated decoder names, or NULL
+
+	// Order: names of plugins this one runs before or after, NULL-terminated, or NULL. A name
+	// that is not loaded is no error; a cycle is. Ties break by name.
+	const char *const *before;
+	const char *const *after;
+
+	// Context per session: zeroed, allocated on first need, freed by the engine exactly once.
+	// The first context_persistent_size bytes are plain data that survive an engine restart.
+	uint32_t context_size;
+	uint32_t context_persistent_size;
+
+	uint8_t fail_action; // enum stellar_fail_action: what happens when it is disabled
+	uint8_t reserved[7];
+
+	// Once, before traffic, on the control thread. state is the plugin's own, given back by
+	// pm_plugin_state. Return 0, or -errno to refuse; both may be NULL.
+	int (*load)(struct plugin_host *host, void **ret_state);
+	void (*unload)(struct plugin_host *host, void *state);
+
+	// A context begins and ends. init may refuse (non-zero): the session goes on without this
+	// plugin, counted as an error. free releases what the context points to, never the context.
+	int (*context_init)(struct session *session, void *context);
+	void (*context_free)(struct session *session, void *context);
+
+	// Each event it needs; session_get_event() says which. context is NULL when context_size
+	// is 0. The seed's plugin_entry.
+	void (*entry)(struct session *session, void *context);
+
+	// Policy, see <stellar/policy.h>. prepare: control thread, may fail with a reason. commit:
+	// each worker in turn, at a burst boundary, must not fail. retire: control thread, when no
+	// session pins the prepared policy any more and every worker has left it.
+	int (*policy_prepare)(struct plugin_host *host, void *state, const void *policy,
+			      size_t policy_size, void **ret_prepared, char *error,
+			      size_t error_size);
+	void (*policy_commit)(struct plugin_host *host, void *state, void *prepared,
+			      uint32_t generation);
+	void (*policy_retire)(struct plugin_host *host, void *state, void *prepared);
+};
+
+// The policy this plugin has in force on this worker (what prepare made), or NULL. Worker thread,
+// inside a callback.
+STELLAR_PUBLIC const void *pm_session_policy(const struct session *session);
+
+// The state that load returned, for the plugin being called. Worker thread, inside a callback.
+STELLAR_PUBLIC void *pm_session_plugin_state(const struct session *session);
+
+// Id of the plugin being called: its place in the order, stable while it is loaded.
+STELLAR_PUBLIC uint16_t pm_session_plugin_id(const struct session *session);
+
+// No further event of this session to this plugin. Takes effect after the callback, which then
+// frees the context. Returns 0, or -EBUSY for an owner: give the session back first.
+STELLAR_PUBLIC int pm_session_detach_me(struct session *session);
+
+// Own the session: the others are muted for it. Those called before that need session_closing get
+// it; the rest get nothing more. The lease ends with the session, with pm_session_give_back, after
+// 300 s of engine time, or when the owner fails. Returns 0; -EBUSY when another plugin owns it or
+// holds its lock; -EACCES after a plugin has denied (DROP) the current packet or the session.
+STELLAR_PUBLIC int pm_session_take_over(struct session *session);
+
+// End an own lease: the others hear of the session again from the next event on.
+// Returns 0, or -EPERM when the caller is not the owner.
+STELLAR_PUBLIC int pm_session_give_back(struct session *session);
+
+// Report that this callback failed: counted, the session is detached from the plugin, and after
+// STELLAR_PLUGIN_ERRORS_MAX times the plugin is disabled with its fail action.
+STELLAR_PUBLIC void pm_session_fail(struct session *session);
+#define STELLAR_PLUGIN_ERRORS_MAX 16
+
+// Log from a plugin, control thread callbacks only (load, unload, policy_*): the packet path counts
+// instead. One line, printf format.
+STELLAR_PUBLIC void plugin_log(struct plugin_host *host, enum stellar_log_level level,
+			       const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// A counter of the plugin, made in load; name as metrics are named. Returns an id, or -errno.
+STELLAR_PUBLIC int plugin_counter_create(struct plugin_host *host, const char *name);
+
+// Add to a counter of the plugin being called. Worker thread; an unknown id does nothing.
+STELLAR_PUBLIC void plugin_counter_add(const struct session *session, int counter_id,
+				       uint64_t amount);
+
+// Number of interfaces and the id of one by name (as in topology), or -ENOENT. Control thread.
+STELLAR_PUBLIC int plugin_interface_id(const struct plugin_host *host, const char *name);
