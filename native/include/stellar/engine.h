@@ -72,6 +72,7 @@ struct engine_config {
 	struct session_timeouts timeouts;
 	stellar_log_fn log;
 	void *log_sink;
+	uint64_t first_session_id; // 1; a series of replays goes on where the last one ended
 };
 
 // Fill *ret_config with the defaults above.
@@ -110,6 +111,13 @@ STELLAR_PUBLIC int engine_load_plugin(struct engine *engine, const char *path, c
 				      size_t error_size);
 STELLAR_PUBLIC int engine_add_plugin(struct engine *engine, const struct plugin *plugin,
 				     void *host_data, char *error, size_t error_size);
+
+// Give one worker an entry function of its own for a plugin that engine_add_plugin registered: a
+// Lua state serves one worker. Before engine_start. Returns 0 or -EINVAL.
+STELLAR_PUBLIC int engine_set_plugin_entry(struct engine *engine, uint16_t plugin_id,
+					   uint32_t worker_id,
+					   void (*entry)(struct session *session, void *context),
+					   void *host_data);
 
 // The host_data given for the plugin being called. Worker thread, inside a callback.
 STELLAR_PUBLIC void *pm_session_host_data(const struct session *session);

@@ -70,6 +70,10 @@ struct plugin {
 	void (*policy_commit)(struct plugin_host *host, void *state, void *prepared,
 			      uint32_t generation);
 	void (*policy_retire)(struct plugin_host *host, void *state, void *prepared);
+
+	// Name of a rule of a prepared policy, for verdict records; NULL when it has none. Lives
+	// as long as the prepared policy. Worker thread.
+	const char *(*policy_rule_name)(const void *prepared, uint32_t rule_id);
 };
 
 // The policy this plugin has in force on this worker (what prepare made), or NULL. Worker thread,
@@ -113,5 +117,5 @@ STELLAR_PUBLIC int plugin_counter_create(struct plugin_host *host, const char *n
 STELLAR_PUBLIC void plugin_counter_add(const struct session *session, int counter_id,
 				       uint64_t amount);
 
-// Number of interfaces and the id of one by name (as in topology), or -ENOENT. Control thread.
+// Id of an interface by its name in the topology, or -ENOENT. Control thread.
 STELLAR_PUBLIC int plugin_interface_id(const struct plugin_host *host, const char *name);
