@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Drives the walk: resets the packet, picks the link layer, sums the events up. The layers are in
+// link.c, ipv4.c, ipv6.c and transport.c. No state and no allocation; the worker that owns the
+// packet calls it.
+
+#include "packet/layer.h"
+
+// LINKTYPE_* of the captures (tcpdump.org/linktypes.html). 12 and 14 are what DLT_RAW is on some
+// systems, and stand in captures that wrote it as it was.
+enum link_type {
+	LINK_TYPE_NULL = 0,
+	LINK_TYPE_ETHERNET = 1,
+	LINK_TYPE_RAW_BSD = 12,
+	LINK_TYPE_RAW_OPENBSD = 14,
+	LINK_TYPE_RAW = 101,
+	LINK_TYPE_LOOP = 108,
+	LINK_TYPE_LINUX_COOKED = 113,
+	LINK_TYPE_IPV4 = 228,
+	LINK_TYPE_IPV6 = 229,
+	LINK_TYPE_LINUX_COOKED_V2 = 276,
+};
+
+// clang-format off
+static const uint64_t malformed_events =
+#define X(name, NAME, severity, sentence) \
+	((severity) == 1 ? STELLAR_DECODE_BIT(STELLAR_DECODE_##NAME) : 0) |
+	STELLAR_DECODE_EVENTS(X)
+#undef X
+	0;
+// clang-format on
+
+static const uint64_t checksum_events = STELLAR_DECODE_BIT(STELLAR_DECODE_IPV4_CHECKSUM_WRONG) |
+					STELLAR_DECODE_BIT(STELLAR_DECODE_TCP_CHECKSUM_WRONG) |
+					STELLAR_DECODE_BIT(STELLAR_DECODE_UDP_CHECKSUM_WRONG) |
+					STELLAR_DECODE_BIT(STELLAR_DECODE_ICMP_CHECKSUM_WRONG) |
+					STELLAR_DECODE_BIT(STELLAR_DECODE_ICMPV6_CHECKSUM_WRONG);
+
+static const struct verdict verdict_none = {
+	.disposition_plugin_id = STELLAR_PLUGIN_NONE,
+	.block_plugin_id = STELLAR_PLUGIN_NONE,
+	.reply_plugin_id = STELLAR_PLUGIN_NONE,
+	.rate_limit_plugin_id = STELLAR_PLUGIN_NONE,
+};
+
+static_assert(STELLAR_DECODE_EVENT_COUNT <= 64, "decode_events is a word of bits");
+
+// The layers array is left as it was: layer_count says how much of it is valid.
+static void packet_reset(struct packet *packet)
+{
+	size_t first = offsetof(struct packet, layer_count);
+	size_t last = offsetof(struct packet, layers);
+
+	memset((uint8_t *)packet + first, 0, last - first);
+	packet->network_offset = PACKET_NO_OFFSET;
+	packet->transport_offset = PACKET_NO_OFFSET;
+	packet->payload_offset = PACKET_NO_OFFSET;
+	packet->verdict = verdict_none;
+}
+
+bool packet_add_layer(struct packet *packet, enum stellar_layer type, struct cursor cursor,
+		      uint32_t header_length)
+{
+	if (packet->layer_count == STELLAR_LAYERS_MAX) {
+		packet_set_event(packet, STELLAR_DECODE_TOO_MANY_LAYERS);
+		return false;
+	}
+	packet->layers[packet->layer_count++] = (struct packet_layer){
+		.type = (uint8_t)type,
+		.header_length = (uint16_t)header_length,
+		.offset = packet_offset(packet, cursor),
+	};
+	return true;
+}
+
+void packet_set_payload(struct packet *packet, enum stellar_layer type, struct cursor cursor)
+{
+	packet->payload_offset = packet_offset(packet, cursor);
+	packet->payload_length = cursor.length;
+	if (cursor.length > 0)
+		packet_add_layer(packet, type, cursor, 0); // its length is payload_length
+}
+
+void packet_decode(struct packet *packet, bool verify_checksums)
+{
+	struct cursor cursor = {packet->frame.data, packet->frame.length, 0};
+
+	packet_reset(packet);
+	if (packet->frame.wire_length > packet->frame.length) {
+		cursor.missing = packet->frame.wire_length - packet->frame.length;
+		packet_set_event(packet, STELLAR_DECODE_CAPTURE_TRUNCATED);
+	}
+
+	switch (packet->frame.link_type) {
+	case LINK_TYPE_ETHERNET:
+		decode_ethernet(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_RAW:
+	case LINK_TYPE_RAW_BSD:
+	case LINK_TYPE_RAW_OPENBSD:
+		decode_raw_ip(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_IPV4:
+		decode_ipv4(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_IPV6:
+		decode_ipv6(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_NULL:
+	case LINK_TYPE_LOOP:
+		decode_null_loopback(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_LINUX_COOKED:
+		decode_linux_cooked(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_LINUX_COOKED_V2:
+		decode_linux_cooked_v2(packet, cursor, verify_checksums);
+		break;
+	default:
+		packet_set_event(packet, STELLAR_DECODE_LINK_TYPE_UNSUPPORTED);
+		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
+		break;
+	}
+
+	packet->malformed = (packet->decode_events & malformed_events) != 0;
+	packet->checksum_wrong = (packet->decode_events & checksum_events) != 0;
+}
