@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The session table of one worker.
+//
+// Layout. A session is a 32-bit index into two parallel arrays and, when it needs more, a record in
+// a slab:
+//	struct session_hot	64 bytes, one cache line: all that a packet of a known session
+//touches 	struct session_cold	48 bytes: what opening, closing, listing and timers touch 	struct
+//session_extension	IPv6 addresses, alias key, family ties, lock, metadata
+// and one or two entries in the index (index.h), 8 bytes a session at capacity. No pointers but the
+// metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The arrays
+// are reserved whole at creation (huge pages when there are any) and populated as they are touched;
+// nothing moves or grows later, but the slab of extensions, by chunks.
+//
+// A packet's way through:
+//	session_key_from_packet for each packet of the burst
+//	session_table_hash_burst, session_table_prefetch, session_table_find_hints for the burst
+//	and then packet by packet, in order:
+//	session_table_advance		expire what is due before this packet's time
+//	session_table_lookup		the hint saves the search, it never decides
+//	  none: session_table_insert, session_table_set_originator
+//	session_hot_get_direction, tcp_track, session_table_count, session_hot_next_state,
+//	session_table_rearm when the TCP state changed
+// A hint is the first candidate that the index held before the burst. Keys are unique in the table
+// and a freed line matches no key, so a hint whose key matches is the answer, whatever happened
+// since; any other means a search. Results therefore do not depend on how packets were cut into
+// bursts.
+//
+// Indices are reused last in, first out; ids (session_table_get_id) never. Both are functions of
+// the order of insertions and removals alone.
+//
+// Closing is the engine's: it raises the event, releases what plugins keep, then calls
+// session_table_remove. The table tells it when: `expired` of session_table_advance, and
+// session_table_pick_victim when session_table_insert said -ENOSPC and the full action is
+// evict_embryonic:
+//	index = session_table_pick_victim(table);
+//	if (index != SESSION_NONE) { close it, reason evicted; insert again }
+// Victims are sessions in OPENING that are not locked: the oldest of those younger than the
+// shortest opening timeout, then, when there is none, one that a short scan comes across. At most
+// SESSION_VICTIM_WORK sessions are looked at in one call; none found means drop_new.
+//
+// Second keys (aliases). session_table_add_alias makes a session answer to a second key as well.
+// The alias stands in the extension; its index entry leads to the same session, whose hot line says
+// SESSION_HAS_ALIAS: on a mismatch of the first key the second is compared. The source side of a
+// packet that came by the alias is relative to the alias key: session_table_lookup says which it
+// was.
+//
+// Thread: the worker's. Errors: -errno; a failed allocation changes nothing.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/engine.h>
+#include <stellar/event.h>
+#include <stellar/packet.h>
+#include <stellar/session.h>
+
+#include "session/index.h"
+#include "session/key.h"
+#include "session/slab.h"
+#include "session/timer_wheel.h"
+
+struct metadata;
+
+#define SESSION_NONE 0u
+#define SESSION_CAPACITY_MAX 0x7ffffffeu // indices have 31 bits and 0 is taken
+#define SESSION_VICTIM_WORK 64u
+#define SESSION_TIMEOUT_MAX_MS 0x7fffffffu // longer timeouts are cut to this: 24 days
+
+// session_hot.flags. The upper byte is the engine's, the table never touches it.
+#define SESSION_ORIGINATOR_IS_HIGH 0x0001u
+#define SESSION_HAS_ALIAS 0x0002u
+#define SESSION_LOCKED 0x0004u // never a victim; owner and expiry in the extension
+#define SESSION_ICMP_REPLY_FIRST 0x0008u // the first packet answered a request we did not see
+#define SESSION_SCALE_OFFERED 0x0010u // TCP: the first SYN had a window scale option
+#define SESSION_MIDSTREAM 0x0020u // TCP: picked up without its handshake
+#define SESSION_ALIAS_ORIGINATOR_IS_HIGH 0x0040u
+#define SESSION_BLOCKED 0x0100u // engine: drop the rest
+#define SESSION_BYPASSED 0x0200u // engine: no plugin sees the rest
+#define SESSION_PLUGINS_INTERESTED 0x0400u // engine: some plugin still wants events
+#define SESSION_TAKEN_OVER 0x0800u // engine: one plugin owns it
+#define SESSION_CLOSING_REASON_SHIFT 12 // engine: top four bits, enum stellar_closing_reason
+_Static_assert(STELLAR_CLOSING_REASON_COUNT <= 16, "four bits");
+
+// Indices [2] are enum stellar_direction.
+struct session_hot {
+	union {
+		struct {
+			uint16_t port_low;
+			uint16_t port_high;
+			uint32_t tag;
+		};
+		uint64_t ports_tag;
+	};
+	uint64_t
+		address; // IPv4: both addresses; IPv6: the hash, the addresses are in the extension
+	union {
+		struct {
+			uint16_t tenant;
+			uint8_t protocol;
+			uint8_t version; // 4, 6; 0: the line is free
+		};
+		uint32_t realm;
+	};
+	uint32_t last_seen_ms; // engine time, low 32 bits
+	uint32_t packets[2]; // low words, high ones in the cold record
+	uint32_t bytes[2];
+	uint32_t seq_end[2]; // TCP, see tcp.h
+	uint32_t acked[2];
+	uint16_t max_window[2];
+	uint16_t flags; // SESSION_*
+	uint8_t window_scale; // forward in the low four bits, reverse in the high four
+	uint8_t tcp_state : 4; // enum stellar_tcp_state
+	uint8_t state : 2; // enum stellar_session_state
+	uint8_t reserved : 2;
+};
+_Static_assert(sizeof(struct session_hot) == 64, "one cache line");
+
+struct session_cold {
+	struct timer_link timer;
+	uint64_t start_ns;
+	uint32_t serial_low; // see session_table_get_id
+	uint16_t serial_high;
+	uint16_t ingress_id;
+	uint16_t egress_id;
+	uint16_t bytes_high[2]; // totals have 48 bits, those of packets 40
+	uint8_t packets_high[2];
+	uint32_t context; // the plugin manager's: contexts of the plugins, 0: none
+	uint32_t extension; // slab id, 0: none
+	uint32_t generation; // of the policy that judged it, 0: none
+	uint32_t rule_id; // of the last session verdict, STELLAR_RULE_NONE when none
+};
+_Static_assert(sizeof(struct session_cold) == 48, "part of the price of a session");
+
+struct session_extension {
+	uint64_t address[4]; // IPv6, as in the key
+	uint32_t parent; // indices, SESSION_NONE: none
+	uint32_t first_child;
+	uint32_t next_sibling;
+	uint32_t previous_sibling;
+	struct metadata *metadata;
+	uint32_t lock_expiry_ms; // engine time, low 32 bits; valid with SESSION_LOCKED
+	uint16_t lock_plugin_id;
+	uint16_t reserved;
+	struct session_key alias; // valid with SESSION_HAS_ALIAS
+};
+
+// A session is due: close it (session_table_remove), or keep it with session_table_rearm.
+typedef void (*session_expired_fn)(void *owner, uint32_t index);
+
+struct session_table_config {
+	uint64_t capacity; // sessions; 1 to SESSION_CAPACITY_MAX
+	struct session_secret secret;
+	struct session_timeouts timeouts;
+	uint64_t now_ms; // engine time at the start
+	uint64_t hash_mask; // bits of the hash that are used, 0: all. Less only in tests
+	session_expired_fn expired;
+	void *owner; // given to expired
+	uint16_t worker_id; // top bits of ids
+};
+
+struct session_table {
+	struct session_hot *hot;
+	struct session_cold *cold;
+	struct session_index index;
+	struct slab extensions;
+	struct timer_wheel wheel;
+	struct session_secret secret;
+	uint64_t hash_mask;
+	uint64_t serial; // of the next session
+	uint64_t id_base; // worker_id << 48
+	session_expired_fn expired;
+	void *owner;
+	uint32_t capacity;
+	uint32_t count; // sessions now
+	uint32_t free_head; // LIFO through cold.timer.next
+	uint32_t used_count; // indices ever given out
+	uint32_t victim_hand; // where the scan for a victim goes on
+	uint32_t timeout_ms[STELLAR_TCP_STATE_COUNT]; // by TCP state
+	uint32_t udp_timeout_ms[STELLAR_SESSION_STATE_COUNT];
+	uint32_t icmp_timeout_ms;
+	uint32_t other_timeout_ms;
+};
+
+// Reserves address space for the whole capacity. Returns 0, -EINVAL (capacity, callback) or
+// -ENOMEM.
+int session_table_create(const struct session_table_config *config,
+			 struct session_table **ret_table);
+
+// Frees everything, metadata values too. No callbacks but theirs. Accepts NULL.
+void session_table_destroy(struct session_table *table);
+
+// Bytes reserved: index, hot and cold arrays at capacity, and the extensions there are.
+uint64_t session_table_get_bytes(const struct session_table *table);
+
+// Stages of a burst, see above. Any count.
+uint64_t session_table_hash(const struct session_table *table, const struct session_key *key);
+void session_table_hash_burst(const struct session_table *table, const struct session_key *keys,
+			      size_t count, uint64_t *ret_hashes);
+void session_table_prefetch(const struct session_table *table, const uint64_t *hashes,
+			    size_t count);
+void session_table_find_hints(const struct session_table *table, const uint64_t *hashes,
+			      size_t count, uint32_t *ret_hints);
+
+// The session of a key, or SESSION_NONE. hint: from session_table_find_hints, or SESSION_NONE.
+uint32_t session_table_lookup(const struct session_table *table, const struct session_key *key,
+			      uint64_t hash, uint32_t hint);
+
+// Make a session of a key that is not in the table: state OPENING, timer armed, counters 0, the
+// key's source is the originator, times from time_ns (engine time). Returns 0; -ENOSPC when the
+// table is full (see session_table_pick_victim); -ENOMEM.
+int session_table_insert(struct session_table *table, const struct session_key *key, uint64_t hash,
+			 uint64_t time_ns, uint32_t *ret_index);
+
+// Who goes when the table is full, or SESSION_NONE. The session is untouched, but its place among
+// the victims may be gone: close it.
+uint32_t session_table_pick_victim(struct session_table *table);
+
+// Forget a session: keys, timer, extension; metadata values are freed. Its closing is over.
+void session_table_remove(struct session_table *table, uint32_t index);
+
+// Second key. Returns 0; -EEXIST when the session has one or the key is in the table; -ENOSPC when
+// the index has no room; -ENOMEM. The alias's source side is the originator's.
+int session_table_add_alias(struct session_table *table, uint32_t index,
+			    const struct session_key *alias);
+// Returns 0 or -ENOENT.
+int session_table_remove_alias(struct session_table *table, uint32_t index);
+
+// The extension, or NULL when there is none (get) or no memory for one (need). Stays where it is
+// until the session is removed.
+struct session_extension *session_table_get_extension(const struct session_table *table,
+						      uint32_t index);
+struct session_extension *session_table_need_extension(struct session_table *table, uint32_t index);
+
+// Next session after index in order of indices, SESSION_NONE at the end. Start with SESSION_NONE.
+uint32_t session_table_next(const struct session_table *table, uint32_t index);
+
+// Unique in the life of the engine, never reused: worker_id << 48 | serial, serials from 1.
+uint64_t session_table_get_id(const struct session_table *table, uint32_t index);
+
+// Key and endpoints as <stellar/session.h> gives them.
+void session_table_get_key(const struct session_table *table, uint32_t index,
+			   struct session_key *ret_key);
+void session_table_get_endpoints(const struct session_table *table, uint32_t index,
+				 struct packet_endpoint *ret_originator,
+				 struct packet_endpoint *ret_responder);
+
+// Totals, and the time of the last packet, ns at 1 ms.
+uint64_t session_table_get_packets(const struct session_table *table, uint32_t index,
+				   enum stellar_direction direction);
+uint64_t session_table_get_bytes_of(const struct session_table *table, uint32_t index,
+				    enum stellar_direction direction);
+uint64_t session_table_get_last_ns(const struct session_table *table, uint32_t index);
+
+// Idle time that the session's state allows, ms.
+uint32_t session_table_get_timeout_ms(const struct session_table *table, uint32_t index);
+
+// After a change of state: move the timer when the timeout became shorter than previous_timeout_ms
+// (longer ones find their way by themselves). In an `expired` callback: arm it again.
+void session_table_rearm(struct session_table *table, uint32_t index, uint32_t previous_timeout_ms);
+
+// Move time forward, calling `expired` for each session that is due, in order of its deadline.
+// Cheap when nothing is due.
+void session_table_advance(struct session_table *table, uint64_t now_ms);
+
+// Direction of a packet of a session: its key as looked up.
+enum stellar_direction session_table_get_direction(const struct session_table *table,
+						   uint32_t index, const struct session_key *key);
+
+// State that a packet in this direction leads to; the same as now when there is no change. TCP:
+// after tcp_track. Others become ACTIVE with the first packet of the responder.
+enum stellar_session_state session_hot_next_state(const struct session_hot *hot,
+						  enum stellar_direction direction);
+
+// Why a session whose time is over closes: fin, rst or timeout.
+enum stellar_closing_reason session_hot_closing_reason(const struct session_hot *hot);
+
+// A low word has wrapped: carry into the cold record.
+void session_table_carry(struct session_table *table, uint32_t index,
+			 enum stellar_direction direction, bool packets, bool bytes);
+
+// Count one packet of wire_length bytes. With last_seen_ms, what each packet does to its session.
+static inline void session_table_count(struct session_table *table, uint32_t index,
+				       enum stellar_direction direction, uint32_t wire_length)
+{
+	struct session_hot *hot = &table->hot[index];
+	bool packets = __builtin_add_overflow(hot->packets[direction], 1, &hot->packets[direction]);
+	bool bytes =
+		__builtin_add_overflow(hot->bytes[direction], wire_length, &hot->bytes[direction]);
+	if (__builtin_expect(packets | bytes, false))
+		session_table_carry(table, index, direction, packets, bytes);
+}
+
+// The session is alive at now_ms (engine time).
+static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms)
+{
+	hot->last_seen_ms = (uint32_t)now_ms;
+}
