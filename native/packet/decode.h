@@ -19,7 +19,7 @@
 struct packet_layer {
 	uint8_t type; // enum stellar_layer
 	uint8_t reserved;
-	uint16_t header_length; // bytes; headers above 65535 do not exist
+	uint16_t header_length; // bytes; 0 for PAYLOAD and UNKNOWN: payload_length is theirs
 	uint32_t offset; // from the first byte of the frame
 };
 
@@ -62,7 +62,7 @@ struct packet {
 	uint8_t icmp_code;
 	uint8_t ttl;
 	uint8_t reserved;
-	uint32_t tag; // VLAN: outer << 12 | inner
+	uint32_t tag; // VLAN: outer << 12 | inner; a single one is the outer
 	uint16_t ethernet_type; // after VLAN tags, 0: none
 	uint16_t reserved2;
 	struct ip_address source; // innermost
