@@ -24,7 +24,8 @@ BANNED_TYPE_HEADS = {"context", "manager", "handler", "util", "helper", "data", 
 # Identifiers that may break the rule: pattern of the whole identifier, and why.
 EXCEPTIONS = {
     r"(STELLAR_)?(EVE|eve)_(FLOW|flow)\w*": "EVE's event type, as Suricata spells it",
-    r"(?i:flow)|flow_id|(write|emit|eve)\w*_flow\w*|flow_event\w*|EventFlow": "EVE's event type",
+    r"(?i:flow)|flow_id|(write|emit|eve)\w*_flow\w*|\w*flow_event\w*": "EVE's event type",
+    r"ansible_\w*": "Ansible's name",
     r"tcp_flow|pcap_cnt": "EVE's field, as Suricata spells it",
     r"pcap_pkthdr|pcap_\w*|PCAP_\w*": "libpcap's name",
     r"xsk_\w*|XSK_\w*|xdp_\w*|XDP_\w*|bpf_\w*|BPF_\w*|libbpf_\w*|libxdp_\w*": "libxdp's name",
