@@ -7,9 +7,7 @@ ICMP = 1
 
 
 def fetch(client, target, port, path="/"):
-    return client.run(
-        f"curl --silent --max-time 2 http://{target['server']['ipv4']}:{port}{path}"
-    )
+    return client.run(f"curl --silent --max-time 2 http://{target['server']['ipv4']}:{port}{path}")
 
 
 def test_session_is_listed_while_it_lives(client, target, stellar):
