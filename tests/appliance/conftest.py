@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the appliance's own tests run against: a deployed appliance, a client before it, a server behind.
+"""What the appliance's own tests run against: the appliance, a client, and a server behind it.
 
 `appliance/verify.yml` writes a target file (JSON) and calls pytest with `--target FILE`. Without
 it nothing here is collected, because these tests verify a deployment and make none.

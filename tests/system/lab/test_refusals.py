@@ -24,7 +24,8 @@ def inventory(tmp_path):
     """An inventory of one machine, with or without the word that it may be changed."""
 
     def write(is_target):
-        host = "{ansible_connection: local, stellar_deploy_target: %s}" % str(is_target).lower()
+        word = "true" if is_target else "false"
+        host = f"{{ansible_connection: local, stellar_deploy_target: {word}}}"
         path = tmp_path / "hosts.yml"
         path.write_text(
             "all:\n  children:\n    lab_machine: {}\n    stellar_appliance:\n"
