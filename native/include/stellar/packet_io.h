@@ -3,12 +3,16 @@
 // Devices behind one table of functions. A device is named by a URI:
 //
 //     pcap:FILE            read a capture (pcap or pcapng) to its end
-//     pcap:FILE?write=1    write a capture (Ethernet, nanosecond timestamps)
+//     pcap:FILE?write=1    write pcap with nanoseconds; its link type is the first frame's
 //     capture:IF           live, through libpcap; ?promiscuous=0|1 (default 1)
-//     xdp:IF               live, AF_XDP; ?queue=N (default 0) &fail=closed|open &peer=IF
-//     memory:NAME          two rings in this process, for tests and embedding
+//                          &direction=in|both (default in)
+//     xdp:IF               live, AF_XDP; ?queue=N (default 0) &fail=closed|open &peer=IF (for open)
+//                          &mode=auto|native|generic &promiscuous=0|1 (default 1) &pin=DIR (bpffs)
+//     memory:NAME          two rings in this process, for tests and embedding; ?frames=N (1024)
+//                          &live=0|1 (default 0: the pushed times are the clock)
 //     dpdk:PCI-or-vdev     not in this version: refused with -ENOSYS
 //
+// The options begin at the last '?'; an unknown one is refused by its name.
 // One thread uses a device at a time. Frames from rx are lent until released.
 #pragma once
 
@@ -33,7 +37,7 @@ struct frame {
 	uint16_t reserved[3];
 };
 
-// Frames and bytes that the device itself saw. drops: lost before rx could see them (ring full),
+// Frames and bytes that the device itself saw. rx_missed: lost before rx could see them,
 // outside of the conservation law, which begins at rx.
 struct packet_io_stats {
 	uint64_t rx_frames;
@@ -92,3 +96,10 @@ STELLAR_PUBLIC int packet_io_memory_push(struct packet_io_device *device, const 
 					 size_t length, uint64_t time_ns);
 STELLAR_PUBLIC int packet_io_memory_pop(struct packet_io_device *device, uint8_t *ret_data,
 					size_t size);
+
+// Take the XDP program of xdp: devices off an interface, with the process that used it dead or
+// alive: it stays through close and death, so that the fail action holds. device: the interface's
+// name, or the URI it was opened with, and then its pins go too. Afterwards the interface is as
+// before. Control thread. Returns 0, also when no program is there; -ENODEV; -EBUSY (the program is
+// another owner's, left alone); -EPERM; or another -errno, with one line in error.
+STELLAR_PUBLIC int packet_io_xdp_detach(const char *device, char *error, size_t error_size);

@@ -26,6 +26,18 @@ static void test_open_refuses_with_the_code_and_one_line(void **state)
 		 "memory:a: unknown option \"size\"; known: frames live"},
 		{"memory:a?frames=0", -EINVAL, "expected a number from 1 to 65536, found \"0\""},
 		{"memory:a?live=maybe", -EINVAL, "memory:a: live: expected 0 or 1"},
+		{"xdp:nosuchif0", -ENODEV, "xdp:nosuchif0: no such interface"},
+		{"xdp:a_name_of_more_than_15", -ENODEV, "no such interface"},
+		{"xdp:lo?queue=256", -EINVAL, "queue: expected a number from 0 to 255"},
+		{"xdp:lo?mode=fast", -EINVAL, "expected auto, native or generic, found \"fast\""},
+		{"xdp:lo?fail=maybe", -EINVAL, "expected closed or open, found \"maybe\""},
+		{"xdp:lo?fail=open", -EINVAL, "expected fail=open and peer=IF together"},
+		{"xdp:lo?peer=lo", -EINVAL, "expected fail=open and peer=IF together"},
+		{"xdp:lo?fail=open&peer=nosuchif0", -ENODEV, "xdp:nosuchif0: no such interface"},
+		{"xdp:lo?promisc=1", -EINVAL, "xdp:lo: unknown option \"promisc\"; known: queue"},
+		{"capture:nosuchif0", -ENODEV, "capture:nosuchif0: no such interface"},
+		{"capture:lo?direction=out", -EINVAL, "expected in or both, found \"out\""},
+		{"capture:lo?promiscuous=2", -EINVAL, "expected 0 or 1, found \"2\""},
 		{"pcap:a?write=yes", -EINVAL, "pcap:a: write: expected 0 or 1, found \"yes\""},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -45,10 +57,19 @@ static void test_close_accepts_null(void **state)
 	packet_io_device_close(NULL);
 }
 
+static void test_detach_refuses_what_is_no_interface(void **state)
+{
+	assert_int_equal(packet_io_xdp_detach("nosuchif0", error, sizeof(error)), -ENODEV);
+	assert_string_equal(error, "xdp:nosuchif0: no such interface");
+	assert_int_equal(packet_io_xdp_detach("xdp:lo?pinn=/x", error, sizeof(error)), -EINVAL);
+	assert_non_null(strstr(error, "unknown option \"pinn\""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open_refuses_with_the_code_and_one_line),
+		cmocka_unit_test(test_detach_refuses_what_is_no_interface),
 		cmocka_unit_test(test_close_accepts_null),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
