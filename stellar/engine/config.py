@@ -34,6 +34,7 @@ __all__ = [
     "SessionTimeouts",
     "TapConfig",
     "WireConfig",
+    "find_line",
     "load_config",
     "parse_config",
 ]
@@ -223,6 +224,12 @@ def load_config(path: Path) -> ApplianceConfig:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: expected UTF-8 text, found byte {error.start}"]) from error
     return parse_config(text, str(path))
+
+
+def find_line(path: Path, *key: str | int) -> int:
+    """Line of a key of a file that load_config has read, for errors found later."""
+    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return 1 if root is None else int(_child(root, *key).start_mark.line) + 1
 
 
 def parse_config(text: str, file: str) -> ApplianceConfig:
