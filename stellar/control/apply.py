@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a policy in force, whole or not at all, and keeps its text for the next start.
+
+Order: compile (a bad policy ends here), give the image to the engine (which keeps its own running
+policy unless it takes the new one), then write the text to the state directory. It decides nothing
+about a policy's content. Used by the API and by the daemon at start.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from stellar.control.engine_client import EngineClient, EngineUnavailable
+from stellar.control.log import quote
+from stellar.engine.config import ApplianceConfig
+from stellar.personality import check_policy, compile_policy
+from stellar.policy.errors import PolicyError
+from stellar.policy.load import Source
+
+__all__ = ["Compile", "NotKept", "PolicyKeeper", "PolicyState", "compile_text"]
+
+_logger = logging.getLogger(__name__)
+_APPLY_LIMIT_SEC = 60.0
+
+
+class Compile(Protocol):
+    """Turns a rendered policy into the engine's image; raises PolicyError."""
+
+    def __call__(
+        self, text: str, *, file: str, interfaces: tuple[str, ...], generation: int
+    ) -> bytes: ...
+
+
+def compile_text(text: str, *, file: str, interfaces: tuple[str, ...], generation: int) -> bytes:
+    """The compiler of this product: strict load, validation, the personality's image."""
+    checked = check_policy(Source(text, file), interfaces=interfaces)
+    return compile_policy(checked.policy, generation=generation, file=file)
+
+
+class NotKept(Exception):
+    """The policy is in force, and its text could not be written down; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """A policy that was applied here."""
+
+    generation: int
+    name: str
+    applied_at: str
+    text: str
+
+
+class PolicyKeeper:
+    """The one writer of policies; applies are done one after the other."""
+
+    def __init__(
+        self,
+        config: ApplianceConfig,
+        engine: EngineClient,
+        *,
+        compiler: Compile = compile_text,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._compile = compiler
+        self._now = now
+        self._applying = asyncio.Lock()
+        self._rejection: tuple[str, PolicyError] | None = None
+        self._record = config.state_directory / "policy.json"
+
+    def kept(self) -> PolicyState | None:
+        """The policy last applied, from the state directory; None when there is none."""
+        try:
+            record = json.loads(self._record.read_text(encoding="utf-8"))
+            text = self._config.policy_document.read_text(encoding="utf-8")
+            state = PolicyState(
+                int(record["generation"]), str(record["name"]), str(record["applied_at"]), text
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _logger.error("event=policy_record_unreadable reason=%s", quote(error))
+            return None
+        return state if record.get("sha256") == _digest(text) else None
+
+    async def generation(self) -> int:
+        """The generation that the engine has in force; 0 when none."""
+        stats = await self._engine.call("stats")
+        return int(stats["policy"]["generation"])
+
+    async def restore(self) -> PolicyState | None:
+        """Give an engine without a policy the last one, or at first the configuration's."""
+        if await self.generation() != 0:
+            return None
+        kept = self.kept()
+        if kept is not None:
+            text, name = kept.text, kept.name
+        else:
+            text, name = self._config.policy.read_text(encoding="utf-8"), str(self._config.policy)
+        if self._rejection is not None and self._rejection[0] == text:
+            raise self._rejection[1]  # compiled already; that can take long
+        try:
+            return await self.apply(text, name)
+        except PolicyError as error:
+            self._rejection = (text, error)
+            raise
+
+    async def apply(self, text: str, name: str) -> PolicyState:
+        """Compile, put in force, keep. PolicyError or EngineRefused: nothing has changed."""
+        async with self._applying:
+            kept = self.kept()
+            generation = max(await self.generation(), kept.generation if kept else 0) + 1
+            image = self._compile(
+                text,
+                file=name,
+                interfaces=self._config.interface_names,
+                generation=generation,
+            )
+            await self._put_in_force(image, generation)
+            state = PolicyState(generation, name, self._now().isoformat(), text)
+            self._keep(state)
+        _logger.info("event=policy_applied generation=%d name=%s", generation, quote(name))
+        return state
+
+    async def _put_in_force(self, image: bytes, generation: int) -> None:
+        path = self._config.runtime_directory / f"policy-{generation}.bin"
+        _write(path, image)
+        try:
+            await self._engine.call("policy_apply", timeout_sec=_APPLY_LIMIT_SEC, path=str(path))
+        except EngineUnavailable:
+            if not await self._is_in_force(generation):
+                raise
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _is_in_force(self, generation: int) -> bool:
+        """Whether the engine committed although its answer was lost."""
+        try:
+            return await self.generation() == generation
+        except EngineUnavailable:
+            return False
+
+    def _keep(self, state: PolicyState) -> None:
+        record: dict[str, Any] = {
+            "generation": state.generation,
+            "name": state.name,
+            "applied_at": state.applied_at,
+            "sha256": _digest(state.text),
+        }
+        try:
+            _write(self._config.policy_document, state.text.encode())
+            _write(self._record, json.dumps(record).encode() + b"\n")
+        except OSError as error:
+            message = f"in force as generation {state.generation}, but not kept: {error}"
+            raise NotKept(message) from error
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file whole: a crash leaves the old one or the new one."""
+    draft = path.with_name(path.name + ".new")
+    with draft.open("wb") as stream:
+        os.fchmod(stream.fileno(), 0o640)
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
