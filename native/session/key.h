@@ -5,9 +5,9 @@
 // The two endpoints are put in a fixed order ("low" before "high"), so that both directions of a
 // session give the same key; which of them sent the packet at hand is kept beside the key and is
 // not part of it. For TCP and UDP an endpoint is address and port. ICMP has no ports: the low field
-// is the identifier of a query (0 for other messages) and the high one is type << 8 | code of the
-// request, replies counted as the request they answer, so that a reply meets its request. ICMP
-// errors are sessions of their own here. Other protocols have ports 0.
+// is the identifier of a query (0 for other messages) and the high one is type << 8 | code, where a
+// reply counts as the request it answers and a query's code as 0, so that a reply meets its
+// request. ICMP errors are sessions of their own here. Other protocols have ports 0.
 //
 // The hash is SipHash-1-3 (Aumasson, Bernstein 2012) under a 128-bit secret, so that a sender
 // cannot aim collisions. session_key_hash_burst gives exactly what session_key_hash gives.
@@ -65,6 +65,10 @@ void session_key_from_endpoints(const struct packet_endpoint *source,
 // Address of the low or the high side.
 void session_key_get_address(const struct session_key *key, bool high,
 			     struct ip_address *ret_address);
+
+// type << 8 | code of the first packet of an ICMP session, from the key of that packet. The code of
+// a query is not kept: a reply's need not be that of its request.
+uint16_t session_key_get_icmp_first(const struct session_key *key);
 
 bool session_key_is_equal(const struct session_key *a, const struct session_key *b);
 

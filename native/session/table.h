@@ -5,8 +5,8 @@
 // Layout. A session is a 32-bit index into two parallel arrays and, when it needs more, a record in
 // a slab:
 //	struct session_hot	64 bytes, one cache line: all that a packet of a known session
-//touches 	struct session_cold	48 bytes: what opening, closing, listing and timers touch 	struct
-//session_extension	IPv6 addresses, alias key, family ties, lock, metadata
+// touches 	struct session_cold	48 bytes: what opening, closing, listing and timers touch
+// struct session_extension	IPv6 addresses, alias key, family ties, lock, metadata
 // and one or two entries in the index (index.h), 8 bytes a session at capacity. No pointers but the
 // metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The arrays
 // are reserved whole at creation (huge pages when there are any) and populated as they are touched;
@@ -18,9 +18,9 @@
 //	and then packet by packet, in order:
 //	session_table_advance		expire what is due before this packet's time
 //	session_table_lookup		the hint saves the search, it never decides
-//	  none: session_table_insert, session_table_set_originator
-//	session_hot_get_direction, tcp_track, session_table_count, session_hot_next_state,
-//	session_table_rearm when the TCP state changed
+//	  none: session_table_insert
+//	session_table_get_direction, session_hot_touch, tcp_track, session_table_count,
+//session_hot_next_state, 	session_table_rearm when the TCP state changed
 // A hint is the first candidate that the index held before the burst. Keys are unique in the table
 // and a freed line matches no key, so a hint whose key matches is the answer, whatever happened
 // since; any other means a search. Results therefore do not depend on how packets were cut into
@@ -159,6 +159,7 @@ struct session_table_config {
 	session_expired_fn expired;
 	void *owner; // given to expired
 	uint16_t worker_id; // top bits of ids
+	uint64_t alias_capacity; // room in the index for second keys
 };
 
 struct session_table {
@@ -169,12 +170,16 @@ struct session_table {
 	struct timer_wheel wheel;
 	struct session_secret secret;
 	uint64_t hash_mask;
-	uint64_t serial; // of the next session
+	uint64_t serial; // of the last session
 	uint64_t id_base; // worker_id << 48
 	session_expired_fn expired;
 	void *owner;
+	size_t hot_bytes; // mapped
+	size_t cold_bytes;
 	uint32_t capacity;
 	uint32_t count; // sessions now
+	uint32_t alias_count;
+	uint32_t alias_capacity;
 	uint32_t free_head; // LIFO through cold.timer.next
 	uint32_t used_count; // indices ever given out
 	uint32_t victim_hand; // where the scan for a victim goes on

@@ -62,7 +62,7 @@ enum tcp_input {
 };
 
 // Results of the state table beside the states.
-#define TCP_NEXT_INVALID 0xfeu
+#define TCP_NEXT_INVALID 0u // STELLAR_TCP_NONE: nothing leads back there
 #define TCP_NEXT_REOPEN 0xfdu
 
 #define TCP_STRICT 0x1u // inline: what is outside the window is invalid
@@ -88,7 +88,7 @@ uint8_t tcp_next_state(enum stellar_tcp_state state, enum stellar_direction dire
 
 // What a segment means in a session (before it is applied).
 enum tcp_input tcp_classify(const struct session_hot *hot, const struct packet_tcp *tcp,
-			    uint32_t payload_length, enum stellar_direction direction);
+			    enum stellar_direction direction);
 
 // Whether a session may begin with this segment: ask before making one. Otherwise: tcp_invalid.
 bool tcp_can_open(const struct packet_tcp *tcp, unsigned options);

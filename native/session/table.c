@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Life of a session in the table: made, found, forgotten, aged. What only reads one is in
+// table_view.c.
+
+#include "session/table.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/memory.h"
+#include "session/metadata.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+#define WORKER_ID_SHIFT 48
+
+static struct timer_link *timer_link_of(void *owner, uint32_t index)
+{
+	struct session_table *table = owner;
+	return &table->cold[index].timer;
+}
+
+// last_seen_ms has only the low bits; the rest is that of the time nearest to now.
+static uint64_t get_deadline(void *owner, uint32_t index, uint64_t now_ms)
+{
+	struct session_table *table = owner;
+	int32_t since = (int32_t)(table->hot[index].last_seen_ms - (uint32_t)now_ms);
+	return now_ms + (uint64_t)(int64_t)since + session_table_get_timeout_ms(table, index);
+}
+
+static uint64_t get_queued_ms(void *owner, uint32_t index)
+{
+	struct session_table *table = owner;
+	return table->cold[index].start_ns / NS_PER_MS;
+}
+
+static void fire(void *owner, uint32_t index, uint64_t due_ms)
+{
+	struct session_table *table = owner;
+	(void)due_ms;
+	table->expired(table->owner, index);
+}
+
+static const struct timer_wheel_ops timer_ops = {
+	.link = timer_link_of,
+	.deadline = get_deadline,
+	.queued_ms = get_queued_ms,
+	.fire = fire,
+};
+
+static uint32_t to_timeout_ms(uint32_t seconds)
+{
+	uint64_t timeout_ms = (uint64_t)seconds * 1000;
+	if (timeout_ms > SESSION_TIMEOUT_MAX_MS)
+		return SESSION_TIMEOUT_MAX_MS;
+	return timeout_ms > 0 ? (uint32_t)timeout_ms : 1;
+}
+
+// Returns the shortest time a session may stay in OPENING.
+static uint32_t set_timeouts(struct session_table *table, const struct session_timeouts *timeouts)
+{
+	uint32_t opening = to_timeout_ms(timeouts->tcp_opening_sec);
+	uint32_t closing = to_timeout_ms(timeouts->tcp_closing_sec);
+	uint32_t closed = to_timeout_ms(timeouts->tcp_closed_sec);
+	const uint32_t by_tcp_state[STELLAR_TCP_STATE_COUNT] = {
+		[STELLAR_TCP_NONE] = opening,
+		[STELLAR_TCP_SYN_SENT] = opening,
+		[STELLAR_TCP_SIMULTANEOUS_OPEN] = opening,
+		[STELLAR_TCP_SYN_RECEIVED] = opening,
+		[STELLAR_TCP_ESTABLISHED] = to_timeout_ms(timeouts->tcp_established_sec),
+		[STELLAR_TCP_FIN_WAIT] = closing,
+		[STELLAR_TCP_CLOSE_WAIT] = closing,
+		[STELLAR_TCP_CLOSING] = closing,
+		[STELLAR_TCP_LAST_ACK] = closing,
+		[STELLAR_TCP_TIME_WAIT] = closed,
+		[STELLAR_TCP_CLOSED] = closed,
+	};
+	memcpy(table->timeout_ms, by_tcp_state, sizeof(table->timeout_ms));
+	for (unsigned state = 0; state < STELLAR_SESSION_STATE_COUNT; state++)
+		table->udp_timeout_ms[state] = to_timeout_ms(timeouts->udp_active_sec);
+	table->udp_timeout_ms[STELLAR_SESSION_OPENING] = to_timeout_ms(timeouts->udp_opening_sec);
+	table->icmp_timeout_ms = to_timeout_ms(timeouts->icmp_sec);
+	table->other_timeout_ms = to_timeout_ms(timeouts->other_sec);
+
+	const uint32_t others[] = {table->udp_timeout_ms[STELLAR_SESSION_OPENING],
+				   table->icmp_timeout_ms, table->other_timeout_ms};
+	uint32_t shortest = opening;
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		shortest = others[i] < shortest ? others[i] : shortest;
+	return shortest;
+}
+
+int session_table_create(const struct session_table_config *config,
+			 struct session_table **ret_table)
+{
+	if (config->capacity == 0 || config->capacity > SESSION_CAPACITY_MAX ||
+	    config->alias_capacity > SESSION_CAPACITY_MAX || config->expired == NULL)
+		return -EINVAL;
+	struct session_table *table = calloc(1, sizeof(*table));
+	if (table == NULL)
+		return -ENOMEM;
+	table->capacity = (uint32_t)config->capacity;
+	table->alias_capacity = (uint32_t)config->alias_capacity;
+	table->secret = config->secret;
+	table->hash_mask = config->hash_mask != 0 ? config->hash_mask : UINT64_MAX;
+	table->id_base = (uint64_t)config->worker_id << WORKER_ID_SHIFT;
+	table->expired = config->expired;
+	table->owner = config->owner;
+	slab_init(&table->extensions, sizeof(struct session_extension));
+	timer_wheel_init(&table->wheel, &timer_ops, table, config->now_ms,
+			 set_timeouts(table, &config->timeouts));
+	// Index 0 is a line of its own that stays free.
+	size_t lines = (size_t)config->capacity + 1;
+	table->hot = memory_reserve(lines * sizeof(*table->hot), &table->hot_bytes);
+	table->cold = memory_reserve(lines * sizeof(*table->cold), &table->cold_bytes);
+	if (table->hot == NULL || table->cold == NULL ||
+	    session_index_init(&table->index, config->capacity + config->alias_capacity) != 0) {
+		session_table_destroy(table);
+		return -ENOMEM;
+	}
+	*ret_table = table;
+	return 0;
+}
+
+void session_table_destroy(struct session_table *table)
+{
+	if (table == NULL)
+		return;
+	for (uint32_t index = session_table_next(table, SESSION_NONE); index != SESSION_NONE;
+	     index = session_table_next(table, index)) {
+		struct session_extension *extension = session_table_get_extension(table, index);
+		if (extension != NULL)
+			metadata_clear(&extension->metadata);
+	}
+	slab_fini(&table->extensions);
+	session_index_fini(&table->index);
+	memory_release(table->hot, table->hot_bytes);
+	memory_release(table->cold, table->cold_bytes);
+	free(table);
+}
+
+uint64_t session_table_hash(const struct session_table *table, const struct session_key *key)
+{
+	return session_key_hash(&table->secret, key) & table->hash_mask;
+}
+
+void session_table_hash_burst(const struct session_table *table, const struct session_key *keys,
+			      size_t count, uint64_t *ret_hashes)
+{
+	session_key_hash_burst(&table->secret, keys, count, ret_hashes);
+	for (size_t i = 0; i < count; i++)
+		ret_hashes[i] &= table->hash_mask;
+}
+
+void session_table_prefetch(const struct session_table *table, const uint64_t *hashes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		session_index_prefetch(&table->index, hashes[i]);
+}
+
+void session_table_find_hints(const struct session_table *table, const uint64_t *hashes,
+			      size_t count, uint32_t *ret_hints)
+{
+	for (size_t i = 0; i < count; i++) {
+		ret_hints[i] = session_index_first(&table->index, hashes[i]);
+		__builtin_prefetch(&table->hot[ret_hints[i]], 1);
+	}
+}
+
+// Whether a line holds a key as its first one.
+static bool is_primary_match(const struct session_table *table, uint32_t index,
+			     const struct session_key *key, uint64_t hash)
+{
+	const struct session_hot *hot = &table->hot[index];
+	uint64_t address = key->version == 4 ? key->address[0] : hash;
+	if (hot->ports_tag != key->ports_tag || hot->realm != key->realm || hot->address != address)
+		return false;
+	return key->version == 4 || memcmp(session_table_get_extension(table, index)->address,
+					   key->address, sizeof(key->address)) == 0;
+}
+
+static bool is_match(const struct session_table *table, uint32_t index,
+		     const struct session_key *key, uint64_t hash)
+{
+	if (is_primary_match(table, index, key, hash))
+		return true;
+	return (table->hot[index].flags & SESSION_HAS_ALIAS) != 0 &&
+	       session_key_is_equal(&session_table_get_extension(table, index)->alias, key);
+}
+
+uint32_t session_table_lookup(const struct session_table *table, const struct session_key *key,
+			      uint64_t hash, uint32_t hint)
+{
+	// A free line has version 0, so that no hint of the past matches.
+	if (hint != SESSION_NONE && is_match(table, hint, key, hash))
+		return hint;
+	struct session_probe probe;
+	uint32_t index;
+	session_probe_init(&probe, &table->index, hash);
+	do {
+		index = session_probe_next(&probe, &table->index);
+	} while (index != SESSION_NONE && !is_match(table, index, key, hash));
+	return index;
+}
+
+static uint32_t take_index(struct session_table *table)
+{
+	uint32_t index = table->free_head;
+	if (index == SESSION_NONE)
+		return ++table->used_count;
+	table->free_head = table->cold[index].timer.next;
+	return index;
+}
+
+static void give_index(struct session_table *table, uint32_t index)
+{
+	memset(&table->hot[index], 0, sizeof(table->hot[index]));
+	memset(&table->cold[index], 0, sizeof(table->cold[index]));
+	table->cold[index].timer.next = table->free_head;
+	table->free_head = index;
+}
+
+static void set_key(struct session_hot *hot, const struct session_key *key, uint64_t hash)
+{
+	hot->ports_tag = key->ports_tag;
+	hot->address = key->version == 4 ? key->address[0] : hash;
+	hot->realm = key->realm;
+	if (key->source_is_high)
+		hot->flags |= SESSION_ORIGINATOR_IS_HIGH;
+	if (key->is_reply)
+		hot->flags |= SESSION_ICMP_REPLY_FIRST;
+}
+
+int session_table_insert(struct session_table *table, const struct session_key *key, uint64_t hash,
+			 uint64_t time_ns, uint32_t *ret_index)
+{
+	if (table->count == table->capacity)
+		return -ENOSPC;
+	uint32_t extension = 0;
+	if (key->version == 6) {
+		extension = slab_get(&table->extensions);
+		if (extension == 0)
+			return -ENOMEM;
+		struct session_extension *record = slab_record(&table->extensions, extension);
+		memcpy(record->address, key->address, sizeof(record->address));
+	}
+	uint32_t index = take_index(table);
+	struct session_hot *hot = &table->hot[index];
+	struct session_cold *cold = &table->cold[index];
+	if (session_index_insert(&table->index, hash, index) != 0) {
+		if (extension != 0)
+			slab_put(&table->extensions, extension);
+		give_index(table, index);
+		return -ENOSPC;
+	}
+	memset(hot, 0, sizeof(*hot));
+	memset(cold, 0, sizeof(*cold));
+	set_key(hot, key, hash);
+	hot->state = STELLAR_SESSION_OPENING;
+	hot->last_seen_ms = (uint32_t)(time_ns / NS_PER_MS);
+	table->serial++;
+	cold->serial_low = (uint32_t)table->serial;
+	cold->serial_high = (uint16_t)(table->serial >> 32);
+	cold->start_ns = time_ns;
+	cold->ingress_id = UINT16_MAX;
+	cold->egress_id = UINT16_MAX;
+	cold->extension = extension;
+	timer_wheel_append(&table->wheel, index);
+	table->count++;
+	*ret_index = index;
+	return 0;
+}
+
+static void forget_alias(struct session_table *table, uint32_t index)
+{
+	const struct session_key *alias = &session_table_get_extension(table, index)->alias;
+	session_index_remove(&table->index, session_table_hash(table, alias), index);
+	table->alias_count--;
+}
+
+void session_table_remove(struct session_table *table, uint32_t index)
+{
+	struct session_hot *hot = &table->hot[index];
+	struct session_key key;
+	session_table_get_key(table, index, &key);
+	uint64_t hash = key.version == 4 ? session_table_hash(table, &key) : hot->address;
+	session_index_remove(&table->index, hash, index);
+	if ((hot->flags & SESSION_HAS_ALIAS) != 0)
+		forget_alias(table, index);
+	struct session_extension *extension = session_table_get_extension(table, index);
+	if (extension != NULL) {
+		metadata_clear(&extension->metadata);
+		slab_put(&table->extensions, table->cold[index].extension);
+	}
+	timer_wheel_remove(&table->wheel, index);
+	give_index(table, index);
+	table->count--;
+}
+
+int session_table_add_alias(struct session_table *table, uint32_t index,
+			    const struct session_key *alias)
+{
+	struct session_hot *hot = &table->hot[index];
+	uint64_t hash = session_table_hash(table, alias);
+	if ((hot->flags & SESSION_HAS_ALIAS) != 0 ||
+	    session_table_lookup(table, alias, hash, SESSION_NONE) != SESSION_NONE)
+		return -EEXIST;
+	if (table->alias_count == table->alias_capacity)
+		return -ENOSPC;
+	struct session_extension *extension = session_table_need_extension(table, index);
+	if (extension == NULL)
+		return -ENOMEM;
+	if (session_index_insert(&table->index, hash, index) != 0)
+		return -ENOSPC;
+	extension->alias = *alias;
+	table->alias_count++;
+	hot->flags |= SESSION_HAS_ALIAS;
+	hot->flags &= (uint16_t)~SESSION_ALIAS_ORIGINATOR_IS_HIGH;
+	if (alias->source_is_high)
+		hot->flags |= SESSION_ALIAS_ORIGINATOR_IS_HIGH;
+	return 0;
+}
+
+int session_table_remove_alias(struct session_table *table, uint32_t index)
+{
+	if ((table->hot[index].flags & SESSION_HAS_ALIAS) == 0)
+		return -ENOENT;
+	forget_alias(table, index);
+	table->hot[index].flags &=
+		(uint16_t)~(SESSION_HAS_ALIAS | SESSION_ALIAS_ORIGINATOR_IS_HIGH);
+	return 0;
+}
+
+struct session_extension *session_table_get_extension(const struct session_table *table,
+						      uint32_t index)
+{
+	uint32_t extension = table->cold[index].extension;
+	return extension == 0 ? NULL : slab_record(&table->extensions, extension);
+}
+
+struct session_extension *session_table_need_extension(struct session_table *table, uint32_t index)
+{
+	if (table->cold[index].extension == 0)
+		table->cold[index].extension = slab_get(&table->extensions);
+	return session_table_get_extension(table, index);
+}
+
+static bool is_victim(const struct session_hot *hot)
+{
+	return hot->version != 0 && hot->state == STELLAR_SESSION_OPENING &&
+	       (hot->flags & SESSION_LOCKED) == 0;
+}
+
+// Nobody young is left: of the next few lines, who has been silent longest.
+static uint32_t scan_for_victim(struct session_table *table)
+{
+	uint32_t victim = SESSION_NONE;
+	uint32_t longest = 0;
+	uint32_t now = (uint32_t)table->wheel.now_ms;
+	for (uint32_t i = 0; i < SESSION_VICTIM_WORK && i < table->used_count; i++) {
+		table->victim_hand = table->victim_hand % table->used_count + 1;
+		const struct session_hot *hot = &table->hot[table->victim_hand];
+		if (is_victim(hot) &&
+		    (victim == SESSION_NONE || now - hot->last_seen_ms > longest)) {
+			victim = table->victim_hand;
+			longest = now - hot->last_seen_ms;
+		}
+	}
+	return victim;
+}
+
+uint32_t session_table_pick_victim(struct session_table *table)
+{
+	for (uint32_t i = 0; i < SESSION_VICTIM_WORK; i++) {
+		uint32_t oldest = timer_wheel_get_queue_head(&table->wheel);
+		if (oldest == SESSION_NONE)
+			break;
+		if (is_victim(&table->hot[oldest]))
+			return oldest;
+		// It is established, or locked: it waits for its time elsewhere.
+		timer_wheel_remove(&table->wheel, oldest);
+		timer_wheel_insert(&table->wheel, oldest);
+	}
+	return scan_for_victim(table);
+}
+
+void session_table_rearm(struct session_table *table, uint32_t index, uint32_t previous_timeout_ms)
+{
+	bool waits = timer_wheel_has(&table->wheel, index);
+	if (waits && session_table_get_timeout_ms(table, index) >= previous_timeout_ms)
+		return;
+	timer_wheel_remove(&table->wheel, index);
+	timer_wheel_insert(&table->wheel, index);
+}
+
+void session_table_advance(struct session_table *table, uint64_t now_ms)
+{
+	timer_wheel_advance(&table->wheel, now_ms);
+}
+
+void session_table_carry(struct session_table *table, uint32_t index,
+			 enum stellar_direction direction, bool packets, bool bytes)
+{
+	struct session_cold *cold = &table->cold[index];
+	cold->packets_high[direction] = (uint8_t)(cold->packets_high[direction] + packets);
+	cold->bytes_high[direction] = (uint16_t)(cold->bytes_high[direction] + bytes);
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The numbers of a TCP session: classification, windows, and what a segment leaves behind. The
+// rules are in tcp.h. Sequence numbers wrap, so they are only ever compared by their difference.
+
+#include "session/tcp.h"
+
+#include "packet/decode.h"
+#include "session/table.h"
+
+#define SCALE_MAX 14u // RFC 7323 2.3
+#define ACK_AGE_MIN 66000u // bytes an acknowledgment may be behind, whatever the window
+
+struct segment {
+	const struct packet_tcp *tcp;
+	uint32_t end; // sequence number after it
+	uint32_t ack;
+	uint8_t own; // direction it goes
+	uint8_t peer;
+	enum tcp_input input;
+};
+
+static int32_t difference(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b);
+}
+
+static bool has_flag(const struct packet_tcp *tcp, uint8_t flag)
+{
+	return (tcp->flags & flag) != 0;
+}
+
+static bool is_opening(uint8_t state)
+{
+	return state == STELLAR_TCP_SYN_SENT || state == STELLAR_TCP_SIMULTANEOUS_OPEN ||
+	       state == STELLAR_TCP_SYN_RECEIVED;
+}
+
+// Whether a direction has sent its FIN, as the state tells.
+static bool has_finished(uint8_t state, uint8_t direction)
+{
+	switch (state) {
+	case STELLAR_TCP_FIN_WAIT:
+		return direction == STELLAR_FORWARD;
+	case STELLAR_TCP_CLOSE_WAIT:
+		return direction == STELLAR_REVERSE;
+	case STELLAR_TCP_CLOSING:
+	case STELLAR_TCP_LAST_ACK:
+	case STELLAR_TCP_TIME_WAIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned get_scale(const struct session_hot *hot, uint8_t direction)
+{
+	return direction == STELLAR_FORWARD ? hot->window_scale & 15u : hot->window_scale >> 4;
+}
+
+static void set_scale(struct session_hot *hot, uint8_t direction, unsigned scale)
+{
+	if (scale > SCALE_MAX)
+		scale = SCALE_MAX;
+	if (direction == STELLAR_FORWARD)
+		hot->window_scale = (uint8_t)((hot->window_scale & 0xf0u) | scale);
+	else
+		hot->window_scale = (uint8_t)((hot->window_scale & 0x0fu) | scale << 4);
+}
+
+// Largest window a direction advertised, bytes. Never 0: a closed window is probed with one byte.
+static uint32_t get_window(const struct session_hot *hot, uint8_t direction)
+{
+	uint32_t window = (uint32_t)hot->max_window[direction] << get_scale(hot, direction);
+	return window > 0 ? window : 1;
+}
+
+static void raise_window(struct session_hot *hot, uint8_t direction, const struct packet_tcp *tcp)
+{
+	uint32_t window = tcp->window;
+	unsigned scale = get_scale(hot, direction);
+	// A SYN's window is not scaled: keep it in the units of those that will be.
+	if (has_flag(tcp, STELLAR_TCP_SYN))
+		window = (window + (1u << scale) - 1) >> scale;
+	if (window > hot->max_window[direction])
+		hot->max_window[direction] = (uint16_t)window;
+}
+
+enum tcp_input tcp_classify(const struct session_hot *hot, const struct packet_tcp *tcp,
+			    enum stellar_direction direction)
+{
+	uint8_t peer = direction == STELLAR_FORWARD ? STELLAR_REVERSE : STELLAR_FORWARD;
+	uint8_t state = hot->tcp_state;
+	bool syn = has_flag(tcp, STELLAR_TCP_SYN);
+	bool fin = has_flag(tcp, STELLAR_TCP_FIN);
+	if (has_flag(tcp, STELLAR_TCP_RST))
+		return syn ? TCP_INPUT_INVALID : TCP_INPUT_RST;
+	if (syn && fin)
+		return TCP_INPUT_INVALID;
+	if (!has_flag(tcp, STELLAR_TCP_ACK))
+		return syn ? TCP_INPUT_SYN : TCP_INPUT_INVALID;
+
+	bool own_acked = difference(hot->acked[peer], hot->seq_end[direction]) >= 0;
+	if (syn)
+		return state == STELLAR_TCP_SIMULTANEOUS_OPEN && own_acked ? TCP_INPUT_ACK
+									   : TCP_INPUT_SYN_ACK;
+	bool answers = has_finished(state, peer) &&
+		       difference(tcp->acknowledgment, hot->seq_end[peer]) >= 0;
+	if (answers && has_finished(state, direction) && own_acked)
+		return TCP_INPUT_LAST_ACK;
+	if (fin)
+		return answers ? TCP_INPUT_FIN_ANSWER : TCP_INPUT_FIN;
+	return TCP_INPUT_ACK;
+}
+
+bool tcp_can_open(const struct packet_tcp *tcp, unsigned options)
+{
+	static const struct session_hot none;
+	enum tcp_input input = tcp_classify(&none, tcp, STELLAR_FORWARD);
+	if (tcp_next_state(STELLAR_TCP_NONE, STELLAR_FORWARD, input) == TCP_NEXT_INVALID)
+		return false;
+	return input == TCP_INPUT_SYN || (options & TCP_MIDSTREAM) != 0;
+}
+
+// The first segment we see of a session, or of what is left of one we lost track of. Whatever it
+// does not tell about the other side is assumed as wide as it can be.
+static void open_numbers(struct session_hot *hot, const struct segment *segment)
+{
+	const struct packet_tcp *tcp = segment->tcp;
+	uint8_t own = segment->own;
+	uint8_t peer = segment->peer;
+	hot->flags &= (uint16_t)~(SESSION_SCALE_OFFERED | SESSION_MIDSTREAM);
+	hot->window_scale = 0;
+	hot->max_window[own] = 0;
+	hot->max_window[peer] = 0;
+	hot->seq_end[own] = segment->end;
+	hot->acked[peer] = tcp->sequence;
+	if (has_flag(tcp, STELLAR_TCP_SYN) && tcp->has_window_scale) {
+		hot->flags |= SESSION_SCALE_OFFERED;
+		set_scale(hot, own, tcp->window_scale);
+	}
+	if (segment->input == TCP_INPUT_SYN) {
+		hot->seq_end[peer] = 0;
+		hot->acked[own] = 0;
+	} else {
+		hot->flags |= SESSION_MIDSTREAM;
+		hot->acked[own] = segment->ack;
+		hot->seq_end[peer] = segment->ack;
+		hot->max_window[peer] = UINT16_MAX;
+		if (segment->input != TCP_INPUT_SYN_ACK) {
+			set_scale(hot, own, SCALE_MAX);
+			set_scale(hot, peer, SCALE_MAX);
+		} else if (tcp->has_window_scale) {
+			set_scale(hot, peer, SCALE_MAX);
+		}
+	}
+	raise_window(hot, own, tcp);
+}
+
+// The responder's SYN, with or without ACK: its numbers begin, and window scaling is settled, which
+// both must have asked for (RFC 7323 2.2).
+static void answer_numbers(struct session_hot *hot, const struct segment *segment)
+{
+	const struct packet_tcp *tcp = segment->tcp;
+	uint8_t own = segment->own;
+	uint8_t peer = segment->peer;
+	hot->seq_end[own] = segment->end;
+	hot->acked[peer] = tcp->sequence;
+	hot->max_window[own] = 0;
+	if (segment->input == TCP_INPUT_SYN_ACK)
+		hot->acked[own] = segment->ack;
+	if ((hot->flags & SESSION_SCALE_OFFERED) != 0 && tcp->has_window_scale) {
+		set_scale(hot, own, tcp->window_scale);
+	} else {
+		uint32_t window = get_window(hot, peer);
+		hot->max_window[peer] = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX);
+		hot->window_scale = 0;
+	}
+	raise_window(hot, own, tcp);
+}
+
+static bool is_rst_inside(const struct session_hot *hot, const struct segment *segment)
+{
+	uint32_t sequence = segment->tcp->sequence;
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
+		if (segment->own == STELLAR_FORWARD)
+			return true; // nothing to protect yet
+		// RFC 9293 3.10.7.3: believed only when it acknowledges the SYN.
+		return has_flag(segment->tcp, STELLAR_TCP_ACK) &&
+		       difference(segment->ack, hot->acked[segment->own]) > 0 &&
+		       difference(segment->ack, hot->seq_end[segment->peer]) <= 0;
+	}
+	return difference(sequence, hot->acked[segment->peer]) >= 0 &&
+	       difference(sequence, hot->seq_end[segment->own]) <= 0;
+}
+
+// Whether the acknowledgment that opens a session is of the SYN itself: a blind one is not.
+static bool is_syn_acknowledged(const struct session_hot *hot, const struct segment *segment)
+{
+	return difference(segment->ack, hot->acked[segment->own]) > 0 &&
+	       difference(segment->ack, hot->seq_end[segment->peer]) <= 0;
+}
+
+static bool is_inside(const struct session_hot *hot, const struct segment *segment, uint8_t next)
+{
+	uint8_t own = segment->own;
+	uint8_t peer = segment->peer;
+	if (segment->input == TCP_INPUT_RST)
+		return is_rst_inside(hot, segment);
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT)
+		return is_syn_acknowledged(hot, segment);
+	if (is_opening(hot->tcp_state) && next != hot->tcp_state &&
+	    !is_syn_acknowledged(hot, segment))
+		return false;
+
+	uint32_t own_window = get_window(hot, own);
+	uint32_t ack_age = own_window > ACK_AGE_MIN ? own_window : ACK_AGE_MIN;
+	if (has_finished(hot->tcp_state, own) && difference(segment->end, hot->seq_end[own]) > 0)
+		return false; // nothing comes after a FIN
+	return difference(segment->end, hot->acked[peer] + get_window(hot, peer)) <= 0 &&
+	       difference(segment->end, hot->seq_end[own] - get_window(hot, peer) - 1) >= 0 &&
+	       difference(segment->ack, hot->seq_end[peer]) <= 0 &&
+	       difference(segment->ack, hot->seq_end[peer] - ack_age) >= 0;
+}
+
+static void follow_inside(struct session_hot *hot, const struct segment *segment)
+{
+	uint8_t own = segment->own;
+	if (difference(segment->end, hot->seq_end[own]) > 0)
+		hot->seq_end[own] = segment->end;
+	if (difference(segment->ack, hot->acked[own]) > 0)
+		hot->acked[own] = segment->ack;
+	raise_window(hot, own, segment->tcp);
+}
+
+// A tap missed something: believe the segment. Numbers on the other side of a FIN stay, they tell
+// when it is acknowledged.
+static void follow_outside(struct session_hot *hot, const struct segment *segment)
+{
+	uint8_t own = segment->own;
+	uint8_t peer = segment->peer;
+	if (!has_finished(hot->tcp_state, own))
+		hot->seq_end[own] = segment->end;
+	if (!has_finished(hot->tcp_state, peer) && difference(segment->ack, hot->seq_end[peer]) > 0)
+		hot->seq_end[peer] = segment->ack;
+	hot->acked[own] = segment->ack;
+	if (difference(segment->end, hot->acked[peer] + get_window(hot, peer)) > 0 ||
+	    difference(segment->tcp->sequence, hot->acked[peer]) < 0)
+		hot->acked[peer] = segment->tcp->sequence;
+	raise_window(hot, own, segment->tcp);
+}
+
+// Where a tap goes from an impossible edge: it has lost the segments that would make it possible.
+static uint8_t pick_up(struct session_hot *hot, const struct segment *segment, unsigned options)
+{
+	if ((options & TCP_STRICT) != 0 || (options & TCP_MIDSTREAM) == 0 ||
+	    !is_opening(hot->tcp_state) ||
+	    (segment->input != TCP_INPUT_ACK && segment->input != TCP_INPUT_FIN))
+		return TCP_NEXT_INVALID;
+	open_numbers(hot, segment);
+	return tcp_next_state(STELLAR_TCP_ESTABLISHED, segment->own, segment->input);
+}
+
+static struct tcp_outcome change_to(struct session_hot *hot, uint8_t next, bool out_of_window)
+{
+	struct tcp_outcome outcome = {
+		.code = TCP_ACCEPTED,
+		.previous_state = hot->tcp_state,
+		.state_changed = next != hot->tcp_state,
+		.out_of_window = out_of_window,
+	};
+	hot->tcp_state = next & 15u;
+	return outcome;
+}
+
+static struct tcp_outcome refuse(const struct session_hot *hot, enum tcp_outcome_code code,
+				 bool out_of_window)
+{
+	return (struct tcp_outcome){
+		.code = (uint8_t)code,
+		.previous_state = hot->tcp_state,
+		.out_of_window = out_of_window,
+	};
+}
+
+struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *tcp,
+			     uint32_t payload_length, enum stellar_direction direction,
+			     unsigned options)
+{
+	uint8_t state = hot->tcp_state;
+	struct segment segment = {
+		.tcp = tcp,
+		.end = tcp->sequence + payload_length + has_flag(tcp, STELLAR_TCP_SYN) +
+		       has_flag(tcp, STELLAR_TCP_FIN),
+		.ack = tcp->acknowledgment,
+		.own = (uint8_t)direction,
+		.peer = direction == STELLAR_FORWARD ? STELLAR_REVERSE : STELLAR_FORWARD,
+		.input = tcp_classify(hot, tcp, direction),
+	};
+	uint8_t next = tcp_next_state(state, direction, segment.input);
+	if (next == TCP_NEXT_INVALID) {
+		next = pick_up(hot, &segment, options);
+		return next == TCP_NEXT_INVALID ? refuse(hot, TCP_INVALID, false)
+						: change_to(hot, next, true);
+	}
+	if (next == TCP_NEXT_REOPEN)
+		return refuse(hot, TCP_REOPEN, false);
+	if (state == STELLAR_TCP_NONE ||
+	    (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_SYN &&
+	     direction == STELLAR_FORWARD)) {
+		open_numbers(hot, &segment);
+		return change_to(hot, next, false);
+	}
+	if (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_SYN) {
+		answer_numbers(hot, &segment);
+		return change_to(hot, next, false);
+	}
+	// Strays, SYNs of the other kind, and a half-open responder's ACK have no numbers to keep.
+	if (state == STELLAR_TCP_TIME_WAIT || state == STELLAR_TCP_CLOSED ||
+	    segment.input == TCP_INPUT_SYN ||
+	    (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_ACK))
+		return change_to(hot, next, false);
+
+	bool inside = is_inside(hot, &segment, next);
+	if (!inside && (options & TCP_STRICT) != 0)
+		return refuse(hot, TCP_INVALID, true);
+	if (!inside && (segment.input == TCP_INPUT_RST || has_flag(tcp, STELLAR_TCP_SYN)))
+		return change_to(hot, state, true);
+	if (segment.input == TCP_INPUT_RST)
+		return change_to(hot, next, false);
+	if (state == STELLAR_TCP_SYN_SENT)
+		answer_numbers(hot, &segment);
+	else if (inside)
+		follow_inside(hot, &segment);
+	else
+		follow_outside(hot, &segment);
+	return change_to(hot, next, !inside);
+}
