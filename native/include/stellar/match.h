@@ -13,7 +13,7 @@
 
 struct match_prefix_set;
 
-// Build a longest-prefix-match set. Control thread. On failure *ret_set is untouched.
+// Build a longest-prefix-match set. Control thread. Returns -ENOSYS; *ret_set stays untouched.
 STELLAR_PUBLIC int match_prefix_set_create(const struct ip_address *prefixes,
 					   const uint8_t *prefix_lengths, const uint32_t *values,
 					   size_t count, struct match_prefix_set **ret_set);

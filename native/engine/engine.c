@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The engine's set-up and tear-down, its topology, and what other threads may read of it. Control
+// thread, but for the reading functions: any thread. <stellar/engine.h> has the contracts.
+
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SESSION_CAPACITY_DEFAULT (1u << 20)
+#define SESSION_CAPACITY_MIN 64u
+
+void engine_config_init(struct engine_config *ret_config)
+{
+	*ret_config = (struct engine_config){
+		.abi_version = STELLAR_ABI_VERSION,
+		.struct_size = sizeof(*ret_config),
+		.worker_count = 1,
+		.burst_size = STELLAR_BURST_MAX,
+		.session_capacity = SESSION_CAPACITY_DEFAULT,
+		.full_action = STELLAR_FULL_EVICT_EMBRYONIC,
+		.verify_checksums = true,
+		.midstream = 1,
+		.first_session_id = 1,
+		.timeouts =
+			{
+#define X(name, seconds, sentence) .name = seconds,
+				STELLAR_TIMEOUTS(X)
+#undef X
+			},
+	};
+}
+
+static int check_config(const struct engine_config *config, char *error, size_t error_size)
+{
+	if (config->abi_version != STELLAR_ABI_VERSION || config->struct_size != sizeof(*config)) {
+		snprintf(error, error_size,
+			 "engine configuration: expected ABI %u and %zu bytes, found %u and %u",
+			 STELLAR_ABI_VERSION, sizeof(*config), config->abi_version,
+			 config->struct_size);
+		return -EINVAL;
+	}
+	if (config->worker_count < 1 || config->worker_count > STELLAR_WORKERS_MAX) {
+		snprintf(error, error_size, "workers: expected 1 to %d, found %u",
+			 STELLAR_WORKERS_MAX, config->worker_count);
+		return -EINVAL;
+	}
+	if (config->burst_size < 1 || config->burst_size > STELLAR_BURST_MAX) {
+		snprintf(error, error_size, "burst size: expected 1 to %d, found %u",
+			 STELLAR_BURST_MAX, config->burst_size);
+		return -EINVAL;
+	}
+	if (config->session_capacity < SESSION_CAPACITY_MIN ||
+	    config->session_capacity > SESSION_CAPACITY_MAX) {
+		snprintf(error, error_size, "session capacity: expected %u to %u, found %llu",
+			 SESSION_CAPACITY_MIN, SESSION_CAPACITY_MAX,
+			 (unsigned long long)config->session_capacity);
+		return -EINVAL;
+	}
+	if (config->full_action >= STELLAR_FULL_ACTION_COUNT) {
+		snprintf(error, error_size, "full action: expected below %d, found %u",
+			 STELLAR_FULL_ACTION_COUNT, config->full_action);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int engine_create(const struct engine_config *config, struct engine **ret_engine, char *error,
+		  size_t error_size)
+{
+	int result = check_config(config, error, error_size);
+
+	if (result != 0)
+		return result;
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL) {
+		snprintf(error, error_size, "engine: no memory");
+		return -ENOMEM;
+	}
+	engine->config = *config;
+	engine->output.fd = -1;
+	if (config->hash_seed[0] == 0 && config->hash_seed[1] == 0 &&
+	    getrandom(engine->config.hash_seed, sizeof(engine->config.hash_seed), 0) !=
+		    sizeof(engine->config.hash_seed)) {
+		snprintf(error, error_size, "engine: no random numbers for the hash secret");
+		free(engine);
+		return -EIO;
+	}
+	*ret_engine = engine;
+	return 0;
+}
+
+void engine_destroy(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	output_close(&engine->output);
+	policy_retire_all(engine);
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
+		worker_destroy(engine->workers[i]);
+	free(engine->workers);
+	for (size_t i = 0; i < engine->plugin_count; i++)
+		plugin_host_destroy(engine->plugins[i]);
+	for (uint16_t id = 0; id < engine->interface_count; id++) {
+		if (engine->interfaces[id].is_owned)
+			packet_io_device_close(engine->interfaces[id].device);
+	}
+	free(engine);
+}
+
+static int check_interface_name(const struct engine *engine, const char *name, char *error,
+				size_t error_size)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length >= OUTPUT_NAME_SIZE) {
+		snprintf(error, error_size, "interface name: expected 1 to %d bytes, found %zu",
+			 OUTPUT_NAME_SIZE - 1, length);
+		return -EINVAL;
+	}
+	for (uint16_t id = 0; id < engine->interface_count; id++) {
+		if (strcmp(engine->interfaces[id].name, name) == 0) {
+			snprintf(error, error_size, "interface %s: is there already", name);
+			return -EEXIST;
+		}
+	}
+	if (engine->started || engine->interface_count == STELLAR_INTERFACES_MAX) {
+		snprintf(error, error_size, "interface %s: %s", name,
+			 engine->started ? "the engine has started" : "too many interfaces");
+		return engine->started ? -EBUSY : -ENOSPC;
+	}
+	return 0;
+}
+
+int engine_add_interface_device(struct engine *engine, const char *name,
+				struct packet_io_device *device, char *error, size_t error_size)
+{
+	int result = check_interface_name(engine, name, error, error_size);
+
+	if (result != 0)
+		return result;
+	struct interface *interface = &engine->interfaces[engine->interface_count];
+
+	*interface = (struct interface){.device = device, .peer_id = NO_INTERFACE};
+	snprintf(interface->name, sizeof(interface->name), "%s", name);
+	return engine->interface_count++;
+}
+
+int engine_add_interface(struct engine *engine, const char *name, const char *uri, char *error,
+			 size_t error_size)
+{
+	struct packet_io_device *device;
+	char reason[256] = "";
+	int result = check_interface_name(engine, name, error, error_size);
+
+	if (result != 0)
+		return result;
+	result = packet_io_device_open(uri, &device, reason, sizeof(reason));
+	if (result != 0) {
+		snprintf(error, error_size, "%s", reason);
+		return result;
+	}
+	int id = engine_add_interface_device(engine, name, device, error, error_size);
+
+	if (id < 0)
+		packet_io_device_close(device);
+	else
+		engine->interfaces[id].is_owned = true;
+	return id;
+}
+
+static int claim(struct engine *engine, uint16_t id, char *error, size_t error_size)
+{
+	if (id >= engine->interface_count || engine->started) {
+		snprintf(error, error_size, "topology: %s",
+			 engine->started ? "the engine has started" : "no such interface");
+		return -EINVAL;
+	}
+	if (engine->interfaces[id].role != INTERFACE_UNUSED) {
+		snprintf(error, error_size, "interface %s: is in a wire or tap already",
+			 engine->interfaces[id].name);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+int engine_add_wire(struct engine *engine, uint16_t interface_a, uint16_t interface_b,
+		    bool pass_non_ip, char *error, size_t error_size)
+{
+	int result = claim(engine, interface_a, error, error_size);
+
+	if (result == 0)
+		result = claim(engine, interface_b, error, error_size);
+	if (result != 0)
+		return result;
+	if (interface_a == interface_b) {
+		snprintf(error, error_size, "interface %s: can't be both ends of a wire",
+			 engine->interfaces[interface_a].name);
+		return -EINVAL;
+	}
+	uint32_t worker_id = engine->wire_count++ % engine->config.worker_count;
+	const uint16_t ends[2] = {interface_a, interface_b};
+
+	for (int i = 0; i < 2; i++) {
+		struct interface *interface = &engine->interfaces[ends[i]];
+
+		interface->role = INTERFACE_WIRE;
+		interface->peer_id = ends[1 - i];
+		interface->pass_non_ip = pass_non_ip;
+		interface->worker_id = worker_id;
+	}
+	return 0;
+}
+
+int engine_add_tap(struct engine *engine, uint16_t interface_id, uint16_t output_id, char *error,
+		   size_t error_size)
+{
+	int result = claim(engine, interface_id, error, error_size);
+
+	if (result == 0 && output_id != NO_INTERFACE)
+		result = claim(engine, output_id, error, error_size);
+	if (result != 0)
+		return result;
+	uint32_t worker_id = engine->wire_count++ % engine->config.worker_count;
+	struct interface *interface = &engine->interfaces[interface_id];
+
+	interface->role = INTERFACE_TAP;
+	interface->peer_id = output_id;
+	interface->worker_id = worker_id;
+	if (output_id != NO_INTERFACE) {
+		engine->interfaces[output_id].role = INTERFACE_OUTPUT;
+		engine->interfaces[output_id].worker_id = worker_id;
+	}
+	return 0;
+}
+
+int engine_set_event_output(struct engine *engine, const char *path, uint32_t types, char *error,
+			    size_t error_size)
+{
+	if (engine->started || engine->output.path != NULL) {
+		snprintf(error, error_size, "events: %s",
+			 engine->started ? "the engine has started" : "have an output already");
+		return -EBUSY;
+	}
+	if (path == NULL)
+		return 0;
+	int result = output_open(&engine->output, engine, path, types);
+
+	if (result != 0)
+		snprintf(error, error_size, "%s: can't write events: %s", path, strerror(-result));
+	return result;
+}
+
+int engine_reopen_events(struct engine *engine)
+{
+	if (!engine->output.thread_started)
+		return -EINVAL;
+	atomic_store(&engine->output.reopen, true);
+	return 0;
+}
+
+int engine_start(struct engine *engine, char *error, size_t error_size)
+{
+	int result = plugin_hosts_start(engine, error, error_size);
+
+	if (result != 0)
+		return result;
+	for (uint16_t id = 0; id < engine->interface_count; id++)
+		engine->is_live |= packet_io_device_is_live(engine->interfaces[id].device);
+	engine->workers = calloc(engine->config.worker_count, sizeof(*engine->workers));
+	if (engine->workers == NULL) {
+		snprintf(error, error_size, "engine: no memory for workers");
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
+		result = worker_create(engine, i, &engine->workers[i]);
+		if (result != 0) {
+			snprintf(error, error_size, "worker %u: no memory for %llu sessions", i,
+				 (unsigned long long)engine->config.session_capacity);
+			return result;
+		}
+	}
+	result = output_start(&engine->output, !engine->is_live);
+	if (result != 0)
+		snprintf(error, error_size, "events: can't start the writer: %s",
+			 strerror(-result));
+	engine->started = result == 0;
+	return result;
+}
+
+// Sum of a ledger over the workers.
+static void sum_ledgers(const struct engine *engine, struct ledger *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++) {
+		struct ledger ledger;
+		// A ledger is nothing but 64-bit counters, so it adds as an array of them.
+		uint64_t *sum = (uint64_t *)ret_sum;
+		const uint64_t *part = (const uint64_t *)&ledger;
+
+		worker_read_ledger(engine->workers[i], &ledger);
+		for (size_t word = 0; word < sizeof(ledger) / sizeof(*sum); word++)
+			sum[word] += part[word];
+	}
+}
+
+void engine_get_packet_stats(const struct engine *engine, struct packet_stats *ret_stats)
+{
+	struct ledger sum;
+
+	sum_ledgers(engine, &sum);
+	*ret_stats = sum.packets;
+}
+
+void engine_get_session_stats(const struct engine *engine, struct session_stats *ret_stats)
+{
+	struct ledger sum;
+
+	sum_ledgers(engine, &sum);
+	*ret_stats = sum.sessions;
+}
+
+uint64_t engine_get_event_count(const struct engine *engine, uint32_t event)
+{
+	struct ledger sum;
+
+	sum_ledgers(engine, &sum);
+	return event < STELLAR_EVENT_COUNT ? sum.events[event] : 0;
+}
+
+uint64_t engine_get_decode_event_count(const struct engine *engine, uint32_t decode_event)
+{
+	struct ledger sum;
+
+	sum_ledgers(engine, &sum);
+	return decode_event < STELLAR_DECODE_EVENT_COUNT ? sum.decode_events[decode_event] : 0;
+}
+
+void engine_get_output_stats(const struct engine *engine, uint64_t *ret_written, uint64_t *ret_lost)
+{
+	*ret_written = atomic_load(&engine->output.written);
+	*ret_lost = atomic_load(&engine->output.lost);
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
+		*ret_lost += atomic_load(&engine->workers[i]->output_ring.lost);
+}
+
+int engine_get_interface(const struct engine *engine, uint16_t interface_id, const char **ret_name,
+			 struct packet_io_stats *ret_stats)
+{
+	if (interface_id >= engine->interface_count)
+		return -ENOENT;
+	*ret_name = engine->interfaces[interface_id].name;
+	packet_io_device_get_stats(engine->interfaces[interface_id].device, ret_stats);
+	return 0;
+}
+
+const char *engine_get_interface_error(const struct engine *engine, uint16_t interface_id)
+{
+	return interface_id < engine->interface_count
+		       ? packet_io_device_error(engine->interfaces[interface_id].device)
+		       : "";
+}

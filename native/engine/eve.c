@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Formats event records as EVE JSON lines; see eve.h. Writer's thread. Field names follow
+// Suricata's user guide, output/eve/eve-json-format.
+
+#include "engine/eve.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "engine/worker.h"
+
+struct text {
+	char *at;
+	char *end;
+};
+
+static void __attribute__((format(printf, 2, 3))) put(struct text *text, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int count = vsnprintf(text->at, (size_t)(text->end - text->at), format, arguments);
+
+	va_end(arguments);
+	if (count > 0)
+		text->at += count < text->end - text->at ? count : text->end - text->at;
+}
+
+// A JSON string, quotes included. Bytes outside of printable ASCII become \u00xx.
+static void put_string(struct text *text, const char *string)
+{
+	put(text, "\"");
+	for (const unsigned char *c = (const unsigned char *)string; *c != '\0'; c++) {
+		if (*c == '"' || *c == '\\')
+			put(text, "\\%c", *c);
+		else if (*c < 0x20 || *c >= 0x7f)
+			put(text, "\\u%04x", *c);
+		else
+			put(text, "%c", *c);
+	}
+	put(text, "\"");
+}
+
+// RFC 3339 with microseconds, UTC: Suricata's form.
+static void put_time(struct text *text, const char *key, uint64_t time_ns)
+{
+	time_t seconds = (time_t)(time_ns / 1000000000u);
+	struct tm parts;
+
+	gmtime_r(&seconds, &parts);
+	put(text, "\"%s\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06u+0000\"", key, parts.tm_year + 1900,
+	    parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+	    (unsigned)(time_ns % 1000000000u / 1000u));
+}
+
+static void put_address(struct text *text, const char *key, const struct ip_address *address)
+{
+	char name[INET6_ADDRSTRLEN];
+	struct in6_addr v6;
+
+	if (address->version == 4) {
+		put(text, ",\"%s\":\"%u.%u.%u.%u\"", key, address->bytes[0], address->bytes[1],
+		    address->bytes[2], address->bytes[3]);
+		return;
+	}
+	if (address->version != 6)
+		return;
+	for (size_t i = 0; i < sizeof(v6.s6_addr); i++)
+		v6.s6_addr[i] = address->bytes[i];
+	put(text, ",\"%s\":\"%s\"", key, inet_ntop(AF_INET6, &v6, name, sizeof(name)));
+}
+
+static void put_protocol(struct text *text, uint8_t protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		put(text, ",\"proto\":\"TCP\"");
+		break;
+	case IPPROTO_UDP:
+		put(text, ",\"proto\":\"UDP\"");
+		break;
+	case IPPROTO_ICMP:
+		put(text, ",\"proto\":\"ICMP\"");
+		break;
+	case IPPROTO_ICMPV6:
+		put(text, ",\"proto\":\"IPv6-ICMP\"");
+		break;
+	default:
+		put(text, ",\"proto\":\"%u\"", protocol);
+	}
+}
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+static void put_endpoints(struct text *text, const struct packet_endpoint *source,
+			  const struct packet_endpoint *destination, uint8_t protocol)
+{
+	put_address(text, "src_ip", &source->address);
+	if (has_ports(protocol))
+		put(text, ",\"src_port\":%u", source->port);
+	put_address(text, "dest_ip", &destination->address);
+	if (has_ports(protocol))
+		put(text, ",\"dest_port\":%u", destination->port);
+	put_protocol(text, protocol);
+	put(text, ",\"ip_v\":%u", source->address.version);
+}
+
+static void put_head(struct text *text, const struct engine *engine, uint64_t time_ns,
+		     uint64_t session_id, uint16_t ingress_id, uint32_t tag, const char *type)
+{
+	put(text, "{");
+	put_time(text, "timestamp", time_ns);
+	if (session_id != 0)
+		put(text, ",\"flow_id\":%" PRIu64, session_id);
+	if (ingress_id < engine->interface_count) {
+		put(text, ",\"in_iface\":");
+		put_string(text, engine->interfaces[ingress_id].name);
+	}
+	put(text, ",\"event_type\":\"%s\"", type);
+	if (tag > 0xfff)
+		put(text, ",\"vlan\":[%u,%u]", tag >> 12 & 0xfff, tag & 0xfff);
+	else if (tag > 0)
+		put(text, ",\"vlan\":[%u]", tag);
+}
+
+static void put_rule(struct text *text, uint32_t generation, uint32_t rule_id, const char *name)
+{
+	put(text, "\"generation\":%u,\"rule_id\":%u", generation, rule_id);
+	if (name[0] != '\0') {
+		put(text, ",\"rule\":");
+		put_string(text, name);
+	}
+}
+
+// Suricata's flow states: new, established, closed.
+static const char *flow_state(const struct output_record *record)
+{
+	if (record->closing_reason == STELLAR_CLOSED_FIN ||
+	    record->closing_reason == STELLAR_CLOSED_RST)
+		return "closed";
+	return record->flow.state == STELLAR_SESSION_OPENING ? "new" : "established";
+}
+
+static void put_flow(struct text *text, const struct engine *engine,
+		     const struct output_record *record)
+{
+	const struct session_record *flow = &record->flow;
+
+	put_head(text, engine, record->time_ns, flow->id, flow->ingress_id, flow->tag, "flow");
+	put_endpoints(text, &flow->originator, &flow->responder, flow->protocol);
+	if (flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6)
+		put(text, ",\"icmp_type\":%u,\"icmp_code\":%u", flow->responder.port >> 8,
+		    flow->responder.port & 0xff);
+	put(text,
+	    ",\"flow\":{\"pkts_toserver\":%" PRIu64 ",\"pkts_toclient\":%" PRIu64
+	    ",\"bytes_toserver\":%" PRIu64 ",\"bytes_toclient\":%" PRIu64 ",",
+	    flow->packets[STELLAR_FORWARD], flow->packets[STELLAR_REVERSE],
+	    flow->bytes[STELLAR_FORWARD], flow->bytes[STELLAR_REVERSE]);
+	put_time(text, "start", flow->start_ns);
+	put(text, ",");
+	put_time(text, "end", flow->last_ns);
+	put(text, ",\"age\":%" PRIu64 ",\"state\":\"%s\",\"reason\":\"%s\",\"alerted\":false",
+	    flow->last_ns / 1000000000u - flow->start_ns / 1000000000u, flow_state(record),
+	    stellar_closing_reason_name(record->closing_reason));
+	if (flow->blocked)
+		put(text, ",\"action\":\"drop\"");
+	put(text, "}");
+	if (flow->protocol == IPPROTO_TCP)
+		put(text, ",\"tcp\":{\"state\":\"%s\"}", stellar_tcp_state_name(flow->tcp_state));
+	put(text, ",\"stellar\":{");
+	put_rule(text, flow->generation, flow->rule_id, record->rule_name);
+	put(text, "}}\n");
+}
+
+static const char *plugin_name(const struct engine *engine, uint16_t plugin_id)
+{
+	return plugin_id < engine->plugin_count ? engine->plugins[plugin_id]->plugin->name
+						: "engine";
+}
+
+static void put_drop(struct text *text, const struct engine *engine,
+		     const struct output_record *record)
+{
+	const struct output_packet *packet = &record->drop.packet;
+	const struct verdict *verdict = &record->drop.verdict;
+
+	put_head(text, engine, record->time_ns, packet->session_id, packet->ingress_id, packet->tag,
+		 "drop");
+	put_endpoints(text, &packet->source, &packet->destination, packet->protocol);
+	put(text, ",\"drop\":{\"len\":%u,\"ttl\":%u", packet->length, packet->ttl);
+	if (packet->protocol == IPPROTO_TCP && packet->has_transport)
+		put(text,
+		    ",\"tcpseq\":%u,\"tcpack\":%u,\"tcpwin\":%u,\"syn\":%s,\"ack\":%s,\"psh\":%s,"
+		    "\"rst\":%s,\"urg\":%s,\"fin\":%s",
+		    packet->tcp_sequence, packet->tcp_acknowledgment, packet->tcp_window,
+		    packet->tcp_flags & STELLAR_TCP_SYN ? "true" : "false",
+		    packet->tcp_flags & STELLAR_TCP_ACK ? "true" : "false",
+		    packet->tcp_flags & STELLAR_TCP_PSH ? "true" : "false",
+		    packet->tcp_flags & STELLAR_TCP_RST ? "true" : "false",
+		    packet->tcp_flags & STELLAR_TCP_URG ? "true" : "false",
+		    packet->tcp_flags & STELLAR_TCP_FIN ? "true" : "false");
+	put(text, ",\"reason\":\"%s\"},\"stellar\":{\"plugin\":",
+	    stellar_drop_reason_name(verdict->drop_reason));
+	put_string(text, plugin_name(engine, verdict->disposition_plugin_id));
+	put(text, ",");
+	put_rule(text, verdict->generation, verdict->rule_id, record->rule_name);
+	if (packet->session_id != 0)
+		put(text, ",\"session_state\":\"%s\",\"tcp_state\":\"%s\"",
+		    stellar_session_state_name(verdict->session_state),
+		    stellar_tcp_state_name(verdict->tcp_state));
+	put(text, ",\"reply\":\"%s\",\"queue\":%u}}\n",
+	    verdict->reply == STELLAR_REPLY_RST	   ? "rst"
+	    : verdict->reply == STELLAR_REPLY_ICMP ? "icmp"
+						   : "none",
+	    verdict->queue_id);
+}
+
+static void put_anomaly(struct text *text, const struct engine *engine,
+			const struct output_record *record, uint32_t event)
+{
+	const struct output_packet *packet = &record->anomaly.packet;
+
+	put_head(text, engine, record->time_ns, packet->session_id, packet->ingress_id, packet->tag,
+		 "anomaly");
+	if (packet->ip_version != 0)
+		put_endpoints(text, &packet->source, &packet->destination, packet->protocol);
+	put(text, ",\"anomaly\":{\"type\":\"decode\",\"event\":\"decoder.%s\"}}\n",
+	    stellar_decode_event_name(event));
+}
+
+static void put_stats(struct text *text, const struct engine *engine,
+		      const struct output_record *record)
+{
+	const struct packet_stats *packets = &record->stats.packets;
+	const struct session_stats *sessions = &record->stats.sessions;
+
+	put_head(text, engine, record->time_ns, 0, UINT16_MAX, 0, "stats");
+	put(text,
+	    ",\"stats\":{\"uptime\":%" PRIu64 ",\"packets\":{\"received\":%" PRIu64
+	    ",\"generated\":%" PRIu64 ",\"forwarded\":%" PRIu64 ",\"local\":%" PRIu64
+	    ",\"held\":%" PRIu64 ",\"dropped\":{",
+	    record->stats.uptime_sec, packets->received, packets->generated, packets->forwarded,
+	    packets->local, packets->held);
+	for (uint32_t i = 1; i < STELLAR_DROP_REASON_COUNT; i++)
+		put(text, "%s\"%s\":%" PRIu64, i > 1 ? "," : "", stellar_drop_reason_name(i),
+		    packets->dropped[i]);
+	put(text, "}},\"sessions\":{\"created\":%" PRIu64 ",\"active\":%" PRIu64 "}}}\n",
+	    sessions->created, sessions->active);
+}
+
+size_t eve_format(const struct engine *engine, const struct output_record *record, char *buffer,
+		  size_t size, uint64_t *lines)
+{
+	struct text text = {buffer, buffer + size};
+
+	*lines += 1;
+	switch ((enum output_type)record->type) {
+	case OUTPUT_FLOW:
+		put_flow(&text, engine, record);
+		break;
+	case OUTPUT_DROP:
+		put_drop(&text, engine, record);
+		break;
+	case OUTPUT_STATS:
+		put_stats(&text, engine, record);
+		break;
+	case OUTPUT_ANOMALY:
+		*lines -= 1;
+		for (uint32_t event = 0; event < STELLAR_DECODE_EVENT_COUNT; event++) {
+			if ((record->anomaly.decode_events & STELLAR_DECODE_BIT(event)) == 0)
+				continue;
+			put_anomaly(&text, engine, record, event);
+			*lines += 1;
+		}
+		break;
+	}
+	return (size_t)(text.at - buffer);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The event rings and their writer; see output.h. The worker side never blocks.
+
+#include "engine/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/eve.h"
+#include "engine/worker.h"
+
+#define OUTPUT_TEXT_SIZE (256u * 1024u)
+#define OUTPUT_POLL_MS 20
+
+static int open_path(const char *path)
+{
+	if (strcmp(path, "-") == 0)
+		return dup(STDOUT_FILENO);
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+}
+
+int output_open(struct output *output, struct engine *engine, const char *path, uint32_t types)
+{
+	int fd = open_path(path);
+
+	if (fd < 0)
+		return -errno;
+	output->path = strdup(path);
+	output->text = malloc(OUTPUT_TEXT_SIZE);
+	if (output->path == NULL || output->text == NULL) {
+		free(output->path);
+		free(output->text);
+		output->path = NULL;
+		output->text = NULL;
+		close(fd);
+		return -ENOMEM;
+	}
+	output->engine = engine;
+	output->fd = fd;
+	output->types = types;
+	return 0;
+}
+
+// A line is whole or lost: after a short write the rest of the batch is counted as lost, and so is
+// the line that was cut, which a newline ends so that the next one starts clean.
+static void write_text(struct output *output)
+{
+	size_t done = 0;
+
+	while (done < output->text_length) {
+		ssize_t count = write(output->fd, output->text + done, output->text_length - done);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			break;
+		done += (size_t)count;
+	}
+	uint64_t whole = output->text_lines;
+
+	if (done < output->text_length) {
+		whole = 0;
+		for (size_t i = 0; i < done; i++)
+			whole += output->text[i] == '\n';
+		if (done > 0 && output->text[done - 1] != '\n' && write(output->fd, "\n", 1) < 0)
+			whole += 0; // the disk is as full as before: the counter below says so
+	}
+	atomic_fetch_add_explicit(&output->written, whole, memory_order_relaxed);
+	atomic_fetch_add_explicit(&output->lost, output->text_lines - whole, memory_order_relaxed);
+	output->text_length = 0;
+	output->text_lines = 0;
+}
+
+void output_flush(struct output *output)
+{
+	if (output->text_length > 0)
+		write_text(output);
+}
+
+struct output_record *output_ring_reserve(struct output_ring *ring)
+{
+	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+
+	if (head - tail >= OUTPUT_RING_SIZE) {
+		atomic_fetch_add_explicit(&ring->lost, 1, memory_order_relaxed);
+		return NULL;
+	}
+	return &ring->records[head % OUTPUT_RING_SIZE];
+}
+
+void output_ring_push(struct output_ring *ring)
+{
+	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+}
+
+void output_drain(struct output *output, struct output_ring *ring)
+{
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+
+	for (; tail < head; tail++) {
+		if (OUTPUT_TEXT_SIZE - output->text_length < EVE_LINE_MAX)
+			write_text(output);
+		output->text_length +=
+			eve_format(output->engine, &ring->records[tail % OUTPUT_RING_SIZE],
+				   output->text + output->text_length,
+				   OUTPUT_TEXT_SIZE - output->text_length, &output->text_lines);
+		atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+	}
+}
+
+static void drain_all(struct output *output)
+{
+	for (uint32_t i = 0; i < output->engine->config.worker_count; i++)
+		output_drain(output, &output->engine->workers[i]->output_ring);
+	output_flush(output);
+}
+
+static void reopen(struct output *output)
+{
+	int fd = open_path(output->path);
+
+	// When the new file can't be opened the old one goes on: better a late rotation than loss.
+	if (fd < 0)
+		return;
+	close(output->fd);
+	output->fd = fd;
+}
+
+static void *write_events(void *argument)
+{
+	struct output *output = argument;
+
+	while (!atomic_load(&output->stop)) {
+		if (atomic_exchange(&output->reopen, false))
+			reopen(output);
+		drain_all(output);
+		poll(NULL, 0, OUTPUT_POLL_MS);
+	}
+	drain_all(output);
+	return NULL;
+}
+
+int output_start(struct output *output, bool is_synchronous)
+{
+	output->is_synchronous = is_synchronous;
+	if (output->path == NULL || is_synchronous)
+		return 0;
+	int result = pthread_create(&output->thread, NULL, write_events, output);
+
+	if (result != 0)
+		return -result;
+	output->thread_started = true;
+	return 0;
+}
+
+void output_close(struct output *output)
+{
+	if (output->thread_started) {
+		atomic_store(&output->stop, true);
+		pthread_join(output->thread, NULL);
+		output->thread_started = false;
+	}
+	if (output->path == NULL)
+		return;
+	output_flush(output);
+	close(output->fd);
+	free(output->path);
+	free(output->text);
+	output->path = NULL;
+	output->text = NULL;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Events on their way out of the engine. A worker writes fixed-size records into its own ring; a
+// writer formats them as EVE JSON (eve.c) and writes lines. Live, the writer is a thread and a full
+// ring or a failed write loses records, counted. In replay the worker drains its ring itself, in
+// step with the packets, so that nothing is lost and the bytes are the same every time.
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/engine.h>
+
+#define OUTPUT_NAME_SIZE 64
+
+enum output_type {
+	OUTPUT_FLOW,
+	OUTPUT_DROP,
+	OUTPUT_ANOMALY,
+	OUTPUT_STATS,
+};
+
+// The packet behind a drop or an anomaly.
+struct output_packet {
+	struct packet_endpoint source;
+	struct packet_endpoint destination;
+	uint64_t session_id; // 0: none
+	uint32_t length; // wire bytes
+	uint32_t tag;
+	uint32_t tcp_sequence;
+	uint32_t tcp_acknowledgment;
+	uint16_t tcp_window;
+	uint16_t ingress_id;
+	uint8_t protocol;
+	uint8_t tcp_flags;
+	uint8_t ttl;
+	uint8_t icmp_type;
+	uint8_t icmp_code;
+	uint8_t ip_version;
+	bool has_transport;
+};
+
+struct output_record {
+	uint64_t time_ns; // engine time
+	uint8_t type; // enum output_type
+	uint8_t closing_reason; // flow
+	char rule_name[OUTPUT_NAME_SIZE]; // flow, drop: "" when the rule has none
+	union {
+		struct session_record flow;
+		struct {
+			struct output_packet packet;
+			struct verdict verdict;
+		} drop;
+		struct {
+			struct output_packet packet;
+			uint64_t decode_events;
+		} anomaly;
+		struct {
+			struct packet_stats packets;
+			struct session_stats sessions;
+			uint64_t uptime_sec;
+		} stats;
+	};
+};
+
+#define OUTPUT_RING_SIZE 4096u // records; a power of two
+
+// Single producer (the worker), single consumer (the writer, or the worker in replay).
+struct output_ring {
+	_Atomic uint64_t head __attribute__((aligned(64))); // next to write
+	_Atomic uint64_t lost; // records that found no room
+	_Atomic uint64_t tail __attribute__((aligned(64))); // next to read
+	struct output_record records[OUTPUT_RING_SIZE] __attribute__((aligned(64)));
+};
+
+struct output {
+	struct engine *engine;
+	char *path;
+	int fd;
+	uint32_t types; // STELLAR_EVE_*
+	bool is_synchronous; // replay
+	bool thread_started;
+	_Atomic bool reopen;
+	_Atomic bool stop;
+	pthread_t thread;
+	char *text; // formatted, not yet written
+	size_t text_length;
+	uint64_t text_lines;
+	_Atomic uint64_t written; // lines
+	_Atomic uint64_t lost; // lines that could not be written
+};
+
+// Open path for appending. Returns 0 or -errno.
+int output_open(struct output *output, struct engine *engine, const char *path, uint32_t types);
+// Start the writer thread unless synchronous. Returns 0 or -errno.
+int output_start(struct output *output, bool is_synchronous);
+// Drain the rings, stop the thread, close. Accepts one that was never opened.
+void output_close(struct output *output);
+// Write what one ring holds. The consumer's thread.
+void output_drain(struct output *output, struct output_ring *ring);
+void output_flush(struct output *output);
+
+// Room for one record, or NULL: lost and counted. Commit with output_ring_push. Producer's thread.
+struct output_record *output_ring_reserve(struct output_ring *ring);
+void output_ring_push(struct output_ring *ring);

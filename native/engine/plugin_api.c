@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a plugin may ask for during a callback: <stellar/plugin.h>, <stellar/verdict.h> and the
+// requests of <stellar/session.h>. Worker's thread, inside a callback.
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/worker.h"
+#include "session/metadata.h"
+
+#define LOCKS_MAX 65536u
+#define LOCK_MS 60000u
+
+static uint64_t now_ms(const struct session *session)
+{
+	return session->worker->now_ns / NS_PER_MS;
+}
+
+static struct plugin_row *row_of(const struct session *session)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	return host != NULL ? &host->rows[session->worker->id] : NULL;
+}
+
+const void *pm_session_policy(const struct session *session)
+{
+	const struct plugin_row *row = row_of(session);
+
+	return row != NULL ? row->prepared : NULL;
+}
+
+void *pm_session_plugin_state(const struct session *session)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	return host != NULL ? host->state : NULL;
+}
+
+void *pm_session_host_data(const struct session *session)
+{
+	const struct plugin_row *row = row_of(session);
+
+	return row != NULL ? row->host_data : NULL;
+}
+
+uint16_t pm_session_plugin_id(const struct session *session)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	return host != NULL ? host->id : STELLAR_PLUGIN_NONE;
+}
+
+int pm_session_detach_me(struct session *session)
+{
+	if (session->worker->plugin == NULL)
+		return -EINVAL;
+	if (session->block->owner_id == session->worker->plugin->id)
+		return -EBUSY;
+	session->worker->detach_asked = true;
+	return 0;
+}
+
+int pm_session_take_over(struct session *session)
+{
+	const struct plugin_host *host = session->worker->plugin;
+	struct plugin_block *block = session->block;
+
+	if (host == NULL)
+		return -EINVAL;
+	if (block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id &&
+	    now_ms(session) < block->lease_ends_ms)
+		return -EBUSY;
+	if (session_is_locked_by_other(session, host->id))
+		return -EBUSY;
+	if (block->denied || (session->hot->flags & SESSION_BLOCKED) != 0)
+		return -EACCES;
+	if (block->owner_id != host->id)
+		host->rows[session->worker->id].takeovers++;
+	block->owner_id = host->id;
+	block->lease_ends_ms = now_ms(session) + PLUGIN_LEASE_MS;
+	return 0;
+}
+
+int pm_session_give_back(struct session *session)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	if (host == NULL || session->block->owner_id != host->id)
+		return -EPERM;
+	session->block->owner_id = STELLAR_PLUGIN_NONE;
+	return 0;
+}
+
+void pm_session_fail(struct session *session)
+{
+	session->worker->failed = session->worker->plugin != NULL;
+}
+
+void plugin_counter_add(const struct session *session, int counter_id, uint64_t amount)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	if (host == NULL || counter_id < 0 || counter_id >= host->counter_count)
+		return;
+	host->rows[session->worker->id].counters[counter_id] += amount;
+}
+
+int session_set_verdict(struct session *session, const struct verdict_request *request)
+{
+	uint16_t plugin_id = pm_session_plugin_id(session);
+	bool is_drop = request->disposition == STELLAR_DROP;
+
+	if (request->disposition >= STELLAR_DISPOSITION_COUNT ||
+	    request->reply >= STELLAR_REPLY_COUNT ||
+	    request->drop_reason >= STELLAR_DROP_REASON_COUNT ||
+	    (!is_drop && (request->block || request->reply != STELLAR_REPLY_NONE)))
+		return -EINVAL;
+	if (request->disposition == STELLAR_HOLD)
+		return -ENOSYS;
+	if (session->packet == NULL)
+		return -EINVAL;
+	struct verdict *verdict = &session->packet->verdict;
+
+	if (is_drop)
+		session->block->denied = true;
+	if (request->disposition > verdict->disposition) {
+		verdict->disposition = request->disposition;
+		verdict->disposition_plugin_id = plugin_id;
+		verdict->rule_id = request->rule_id;
+		if (is_drop)
+			verdict->drop_reason = request->drop_reason != 0 ? request->drop_reason
+									 : STELLAR_DROPPED_PLUGIN;
+	}
+	if (request->rule_id != STELLAR_RULE_NONE && verdict->disposition_plugin_id == plugin_id)
+		session->cold->rule_id = request->rule_id;
+	if (request->block && !verdict->block) {
+		verdict->block = true;
+		verdict->block_plugin_id = plugin_id;
+	}
+	if (request->reply > verdict->reply) {
+		verdict->reply = request->reply;
+		verdict->reply_plugin_id = plugin_id;
+	}
+	return 0;
+}
+
+const struct verdict *session_get_verdict(const struct session *session)
+{
+	return session->packet != NULL ? &session->packet->verdict : NULL;
+}
+
+int session_drop_current_packet(struct session *session)
+{
+	const struct verdict_request request = {.disposition = STELLAR_DROP};
+
+	return session_set_verdict(session, &request);
+}
+
+int session_reject(struct session *session, enum stellar_reply reply)
+{
+	const struct verdict_request request = {
+		.disposition = STELLAR_DROP,
+		.reply = (uint8_t)reply,
+		.block = true,
+	};
+
+	return session_set_verdict(session, &request);
+}
+
+int session_set_ratelimit_group(struct session *session, uint32_t group_id)
+{
+	return group_id == 0 ? 0 : -ENOSYS;
+}
+
+bool session_is_locked_by_other(const struct session *session, uint16_t plugin_id)
+{
+	const struct plugin_block *block = session->block;
+
+	return block != NULL && block->lock_ends_ms > now_ms(session) &&
+	       block->lock_plugin_id != plugin_id;
+}
+
+static bool is_locked(const struct session *session)
+{
+	return session->block->lock_ends_ms > now_ms(session);
+}
+
+int session_lock(struct session *session, uint16_t plugin_id)
+{
+	struct plugin_block *block = session->block;
+
+	if (session->worker->plugin == NULL || plugin_id != session->worker->plugin->id)
+		return -EINVAL;
+	if (session_is_locked_by_other(session, plugin_id))
+		return -EBUSY;
+	if ((session->hot->flags & SESSION_LOCKED) == 0) {
+		if (session->worker->lock_count == LOCKS_MAX)
+			return -ENOSPC;
+		session->worker->lock_count++;
+	}
+	session->hot->flags |= SESSION_LOCKED;
+	block->lock_plugin_id = plugin_id;
+	block->lock_ends_ms = now_ms(session) + LOCK_MS;
+	return 0;
+}
+
+int session_unlock(struct session *session, uint16_t plugin_id)
+{
+	if (session->worker->plugin == NULL || plugin_id != session->worker->plugin->id ||
+	    session_is_locked_by_other(session, plugin_id))
+		return -EINVAL;
+	session_lock_release(session);
+	return 0;
+}
+
+void session_lock_release(struct session *session)
+{
+	if ((session->hot->flags & SESSION_LOCKED) == 0)
+		return;
+	session->hot->flags &= (uint16_t)~SESSION_LOCKED;
+	session->worker->lock_count--;
+	if (session->block != NULL)
+		session->block->lock_ends_ms = 0;
+}
+
+int session_bypass(struct session *session)
+{
+	struct plugin_block *block = session->block;
+
+	if (session->worker->plugin == NULL)
+		return -EINVAL;
+	if (is_locked(session))
+		return -EBUSY;
+	block->consented |= UINT64_C(1) << session->worker->plugin->id;
+	uint64_t wanting = session->worker->engine->interested & ~block->detached;
+
+	if ((wanting & ~block->consented) == 0) {
+		session->hot->flags |= SESSION_BYPASSED;
+		if (session->packet != NULL)
+			session->packet->verdict.bypass = true;
+	}
+	return 0;
+}
+
+static void metadata_event(struct session *session, const char *key)
+{
+	struct event event = {
+		.type = STELLAR_EVENT_METADATA_CHANGED,
+		.direction = session->direction,
+		.time_ns = session->worker->now_ns,
+		.packet = session->packet,
+	};
+
+	// The closing event is the last one: what is set or deleted in it is not announced.
+	if (session->hot->state != STELLAR_SESSION_CLOSING)
+		plugin_queue(session->worker, &event, key);
+}
+
+int session_set_metadata(struct session *session, const char *key, void *value, size_t value_size,
+			 session_metadata_free_fn free_callback)
+{
+	struct session_extension *extension =
+		session_table_need_extension(session->worker->table, session->index);
+
+	if (extension == NULL)
+		return -ENOMEM;
+	int result = metadata_set(&extension->metadata, key, value, value_size, free_callback);
+
+	if (result == 0)
+		metadata_event(session, key);
+	return result;
+}
+
+int session_get_metadata(const struct session *session, const char *key, void **ret_value,
+			 size_t *ret_value_size)
+{
+	const struct session_extension *extension =
+		session_table_get_extension(session->worker->table, session->index);
+
+	if (extension == NULL)
+		return -ENOENT;
+	return metadata_get(extension->metadata, key, ret_value, ret_value_size);
+}
+
+int session_del_metadata(struct session *session, const char *key)
+{
+	struct session_extension *extension =
+		session_table_get_extension(session->worker->table, session->index);
+
+	if (extension == NULL)
+		return -ENOENT;
+	int result = metadata_remove(&extension->metadata, key);
+
+	if (result == 0)
+		metadata_event(session, key);
+	return result;
+}

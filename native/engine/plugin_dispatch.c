@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Calls plugins. Who is called for an event, in this order of precedence:
+//
+//   - a plugin that did not declare the event, is detached from the session, or is disabled: never;
+//   - while a plugin owns the session (take over): the owner; and for session_closing also those
+//     that had been called before, so that they can let go of what they hold;
+//   - otherwise: all, in plugin order (bit order of the masks).
+//
+// A callback only asks (worker->detach_asked, worker->failed, the verdict); what it asked takes
+// effect here, after it has returned. Events that callbacks cause (metadata_changed) are queued and
+// delivered after the current one, for at most EVENT_ROUNDS_MAX rounds: a plugin that answers each
+// of its own events with another can't hold the worker. Worker's thread.
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/worker.h"
+
+#define PLUGIN_BIT(id) (UINT64_C(1) << (id))
+
+bool plugin_wants(const struct engine *engine, uint8_t event)
+{
+	return engine->interest[event] != 0;
+}
+
+static void *context_of(const struct plugin_host *host, struct plugin_block *block)
+{
+	return host->plugin->context_size == 0 ? NULL : block->contexts + host->context_offset;
+}
+
+int plugin_block_open(struct worker *worker, struct session *session)
+{
+	uint32_t index = slab_get(&worker->blocks);
+
+	if (index == 0)
+		return -ENOMEM;
+	session->cold->context = index;
+	session->block = slab_record(&worker->blocks, index);
+	session->block->owner_id = STELLAR_PLUGIN_NONE;
+	return 0;
+}
+
+// Call one of a plugin's functions with the worker knowing on whose behalf.
+static void enter(struct worker *worker, struct plugin_host *host)
+{
+	worker->plugin = host;
+	worker->detach_asked = false;
+	worker->failed = false;
+	worker->view_count = 0;
+}
+
+static void free_context(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	uint64_t bit = PLUGIN_BIT(host->id);
+
+	if ((session->block->initialised & bit) == 0)
+		return;
+	session->block->initialised &= ~bit;
+	host->rows[worker->id].contexts--;
+	if (host->plugin->context_free != NULL) {
+		enter(worker, host);
+		host->plugin->context_free(session, context_of(host, session->block));
+		worker->plugin = NULL;
+	}
+}
+
+static void detach(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	session->block->detached |= PLUGIN_BIT(host->id);
+	host->rows[worker->id].detached++;
+	free_context(worker, session, host);
+}
+
+// The declared fail action, for this session. Closed: what the plugin can't judge does not pass.
+static void apply_fail_action(struct session *session, struct plugin_host *host)
+{
+	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
+		return;
+	session->hot->flags |= SESSION_BLOCKED;
+	if (session->packet == NULL)
+		return;
+	struct verdict *verdict = &session->packet->verdict;
+
+	if (verdict->disposition == STELLAR_DROP)
+		return;
+	verdict->disposition = STELLAR_DROP;
+	verdict->drop_reason = STELLAR_DROPPED_PLUGIN_FAILED;
+	verdict->block = true;
+	verdict->disposition_plugin_id = host->id;
+	verdict->block_plugin_id = host->id;
+}
+
+static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+
+	row->errors++;
+	if (session->block->owner_id == host->id)
+		session->block->owner_id = STELLAR_PLUGIN_NONE;
+	detach(worker, session, host);
+	apply_fail_action(session, host);
+	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
+		return;
+	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
+	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
+		atomic_fetch_or_explicit(&worker->engine->failed_closed, PLUGIN_BIT(host->id),
+					 memory_order_relaxed);
+}
+
+// Make the context live. Returns false when the plugin refused.
+static bool open_context(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	uint64_t bit = PLUGIN_BIT(host->id);
+
+	if ((session->block->initialised & bit) != 0)
+		return true;
+	session->block->initialised |= bit;
+	host->rows[worker->id].contexts++;
+	if (host->plugin->context_init == NULL)
+		return true;
+	enter(worker, host);
+	int result = host->plugin->context_init(session, context_of(host, session->block));
+
+	worker->plugin = NULL;
+	if (result == 0)
+		return true;
+	// Refused: nothing was made, so free has nothing to release.
+	session->block->initialised &= ~bit;
+	host->rows[worker->id].contexts--;
+	host->rows[worker->id].errors++;
+	session->block->detached |= bit;
+	return false;
+}
+
+static void call(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+
+	if (host->plugin->context_size > 0 && !open_context(worker, session, host))
+		return;
+	session->block->called |= PLUGIN_BIT(host->id);
+	enter(worker, host);
+	row->calls++;
+	row->entry(session, context_of(host, session->block));
+	worker->plugin = NULL;
+	if (worker->failed)
+		fail(worker, session, host);
+	else if (worker->detach_asked)
+		detach(worker, session, host);
+}
+
+// Whether an owner, if there is one, mutes this plugin for this event.
+static bool is_muted(struct worker *worker, struct plugin_block *block, uint16_t plugin_id,
+		     uint8_t event)
+{
+	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == plugin_id)
+		return false;
+	if (worker->now_ns / NS_PER_MS >= block->lease_ends_ms) {
+		block->owner_id = STELLAR_PLUGIN_NONE;
+		return false;
+	}
+	return event != STELLAR_EVENT_SESSION_CLOSING ||
+	       (block->called & PLUGIN_BIT(plugin_id)) == 0;
+}
+
+void plugin_deliver(struct worker *worker, struct session *session, const struct event *event)
+{
+	struct engine *engine = worker->engine;
+	uint64_t left = engine->interest[event->type];
+
+	worker->ledger.events[event->type]++;
+	if (session->block == NULL)
+		return;
+	session->event = event;
+	while (left != 0) {
+		uint16_t id = (uint16_t)__builtin_ctzll(left);
+		struct plugin_host *host = engine->plugins[id];
+
+		left &= left - 1;
+		if ((session->block->detached & PLUGIN_BIT(id)) != 0 ||
+		    atomic_load_explicit(&host->disabled, memory_order_relaxed) ||
+		    is_muted(worker, session->block, id, event->type))
+			continue;
+		call(worker, session, host);
+	}
+	session->event = NULL;
+}
+
+void plugin_block_close(struct worker *worker, struct session *session)
+{
+	struct plugin_block *block = session->block;
+
+	if (block == NULL)
+		return;
+	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
+		free_context(worker, session, worker->engine->plugins[__builtin_ctzll(left)]);
+	slab_put(&worker->blocks, session->cold->context);
+	session->cold->context = 0;
+	session->block = NULL;
+}
+
+void plugin_queue(struct worker *worker, const struct event *event, const char *key)
+{
+	struct event_queue *queue = &worker->queue;
+
+	if (queue->count == EVENT_QUEUE_MAX) {
+		queue->overflowed++;
+		return;
+	}
+	struct queued_event *entry = &queue->events[queue->count++];
+
+	entry->event = *event;
+	if (key != NULL) {
+		size_t length = strnlen(key, METADATA_KEY_SIZE - 1);
+
+		memcpy(entry->key, key, length);
+		entry->key[length] = '\0';
+		entry->event.data = (const uint8_t *)entry->key;
+		entry->event.data_length = (uint32_t)length;
+	}
+}
+
+void plugin_drain(struct worker *worker, struct session *session)
+{
+	struct event_queue *queue = &worker->queue;
+	uint32_t round_end = queue->count;
+
+	for (uint32_t round = 0; round <= EVENT_ROUNDS_MAX && queue->next < round_end; round++) {
+		while (queue->next < round_end) {
+			struct event event = queue->events[queue->next++].event;
+
+			plugin_deliver(worker, session, &event);
+		}
+		round_end = queue->count;
+	}
+	queue->overflowed += queue->count - queue->next;
+	queue->count = 0;
+	queue->next = 0;
+}
+
+static void refuse(struct packet *packet, uint8_t reason, uint16_t plugin_id)
+{
+	packet->verdict.disposition = STELLAR_DROP;
+	packet->verdict.drop_reason = reason;
+	packet->verdict.disposition_plugin_id = plugin_id;
+}
+
+// An earlier verdict holds for the rest of the session, and so does its answer.
+static void refuse_blocked(struct session *session, struct packet *packet)
+{
+	refuse(packet, STELLAR_DROPPED_BLOCKED_SESSION, STELLAR_PLUGIN_NONE);
+	packet->verdict.rule_id = session->cold->rule_id;
+	packet->verdict.generation = session->cold->generation;
+	if ((session->hot->flags & SESSION_REPLY_RST) != 0)
+		packet->verdict.reply = STELLAR_REPLY_RST;
+	else if ((session->hot->flags & SESSION_REPLY_ICMP) != 0)
+		packet->verdict.reply = STELLAR_REPLY_ICMP;
+}
+
+static void settle(struct session *session, const struct verdict *verdict)
+{
+	if (verdict->disposition != STELLAR_DROP || !verdict->block)
+		return;
+	session->hot->flags |= SESSION_BLOCKED;
+	if (verdict->reply == STELLAR_REPLY_RST)
+		session->hot->flags |= SESSION_REPLY_RST;
+	else if (verdict->reply == STELLAR_REPLY_ICMP)
+		session->hot->flags |= SESSION_REPLY_ICMP;
+}
+
+void plugin_stage(struct worker *worker, struct packet *packet)
+{
+	struct session *session = &worker->current;
+	uint64_t failed_closed =
+		atomic_load_explicit(&worker->engine->failed_closed, memory_order_relaxed);
+
+	if (session->index == SESSION_NONE)
+		return;
+	if (packet->verdict.disposition != STELLAR_DROP &&
+	    (session->hot->flags & SESSION_BLOCKED) != 0)
+		refuse_blocked(session, packet);
+	else if (packet->verdict.disposition != STELLAR_DROP && failed_closed != 0)
+		refuse(packet, STELLAR_DROPPED_PLUGIN_FAILED,
+		       (uint16_t)__builtin_ctzll(failed_closed));
+	if (packet->verdict.disposition == STELLAR_DROP ||
+	    (session->hot->flags & SESSION_BYPASSED) != 0) {
+		worker->queue.count = 0;
+		return;
+	}
+	plugin_drain(worker, session);
+	settle(session, &packet->verdict);
+}

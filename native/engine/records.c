@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Fills event records from what the worker has in hand. Copies: the writer runs later, when the
+// packet and the session may be gone. In replay the ring is drained here as soon as it is full, so
+// that nothing is ever lost. Worker's thread.
+
+#include <string.h>
+
+#include "engine/worker.h"
+
+static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
+				     enum output_type type)
+{
+	struct output *output = &worker->engine->output;
+	struct output_ring *ring = &worker->output_ring;
+
+	if ((output->types & eve_type) == 0)
+		return NULL;
+	if (output->is_synchronous &&
+	    atomic_load_explicit(&ring->head, memory_order_relaxed) -
+			    atomic_load_explicit(&ring->tail, memory_order_relaxed) >=
+		    OUTPUT_RING_SIZE)
+		output_drain(output, ring);
+	struct output_record *record = output_ring_reserve(ring);
+
+	if (record == NULL)
+		return NULL;
+	memset(record, 0, sizeof(*record));
+	record->time_ns = worker->now_ns;
+	record->type = (uint8_t)type;
+	return record;
+}
+
+// Ask the plugin whose rule it is. A rule's name is looked up in the policy in force: sessions that
+// an older generation judged keep their rule number, and lose the name with the generation.
+static void copy_rule_name(struct worker *worker, uint16_t plugin_id, uint32_t generation,
+			   uint32_t rule_id, char *ret_name)
+{
+	struct engine *engine = worker->engine;
+
+	if (worker->policy == NULL || worker->policy->generation != generation)
+		return;
+	for (uint16_t id = 0; id < engine->plugin_count; id++) {
+		const struct plugin_host *host = engine->plugins[id];
+		const void *prepared = host->rows[worker->id].prepared;
+
+		if ((plugin_id != STELLAR_PLUGIN_NONE && plugin_id != id) || prepared == NULL ||
+		    host->plugin->policy_rule_name == NULL)
+			continue;
+		const char *name = host->plugin->policy_rule_name(prepared, rule_id);
+
+		if (name == NULL)
+			continue;
+		memcpy(ret_name, name, strnlen(name, OUTPUT_NAME_SIZE - 1));
+		return;
+	}
+}
+
+void record_flow(struct worker *worker, const struct session *session, uint8_t closing_reason)
+{
+	struct output_record *record = reserve(worker, STELLAR_EVE_FLOW, OUTPUT_FLOW);
+
+	if (record == NULL)
+		return;
+	session_record_fill(session, &record->flow);
+	record->closing_reason = closing_reason;
+	if (record->flow.rule_id != STELLAR_RULE_NONE)
+		copy_rule_name(worker, STELLAR_PLUGIN_NONE, record->flow.generation,
+			       record->flow.rule_id, record->rule_name);
+	output_ring_push(&worker->output_ring);
+}
+
+static void fill_packet(struct worker *worker, const struct packet *packet,
+			struct output_packet *ret_packet)
+{
+	ret_packet->source.address = packet->source;
+	ret_packet->destination.address = packet->destination;
+	ret_packet->ip_version = packet->ip_version;
+	ret_packet->protocol = packet->protocol;
+	ret_packet->length = packet->frame.wire_length;
+	ret_packet->tag = packet->tag;
+	ret_packet->ttl = packet->ttl;
+	ret_packet->ingress_id = packet->ingress_id;
+	ret_packet->has_transport = packet->has_transport;
+	if (worker->current.packet == packet && worker->current.index != SESSION_NONE)
+		ret_packet->session_id = session_table_get_id(worker->table, worker->current.index);
+	if (!packet->has_transport)
+		return;
+	ret_packet->source.port = packet->source_port;
+	ret_packet->destination.port = packet->destination_port;
+	ret_packet->icmp_type = packet->icmp_type;
+	ret_packet->icmp_code = packet->icmp_code;
+	if (packet->protocol == 6) {
+		ret_packet->tcp_flags = packet->tcp.flags;
+		ret_packet->tcp_sequence = packet->tcp.sequence;
+		ret_packet->tcp_acknowledgment = packet->tcp.acknowledgment;
+		ret_packet->tcp_window = packet->tcp.window;
+	}
+}
+
+void record_drop(struct worker *worker, const struct packet *packet)
+{
+	struct output_record *record = reserve(worker, STELLAR_EVE_DROP, OUTPUT_DROP);
+
+	if (record == NULL)
+		return;
+	fill_packet(worker, packet, &record->drop.packet);
+	record->drop.verdict = packet->verdict;
+	if (packet->verdict.rule_id != STELLAR_RULE_NONE)
+		copy_rule_name(worker, packet->verdict.disposition_plugin_id,
+			       packet->verdict.generation, packet->verdict.rule_id,
+			       record->rule_name);
+	output_ring_push(&worker->output_ring);
+}
+
+void record_anomaly(struct worker *worker, const struct packet *packet)
+{
+	struct output_record *record = reserve(worker, STELLAR_EVE_ANOMALY, OUTPUT_ANOMALY);
+
+	if (record == NULL)
+		return;
+	fill_packet(worker, packet, &record->anomaly.packet);
+	record->anomaly.decode_events = packet->decode_events;
+	output_ring_push(&worker->output_ring);
+}
+
+void record_stats(struct worker *worker)
+{
+	struct output_record *record = reserve(worker, STELLAR_EVE_STATS, OUTPUT_STATS);
+
+	if (record == NULL)
+		return;
+	record->stats.packets = worker->ledger.packets;
+	record->stats.sessions = worker->ledger.sessions;
+	record->stats.uptime_sec = (worker->now_ns - worker->start_ns) / 1000000000u;
+	output_ring_push(&worker->output_ring);
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sessions begin, live and end here: what lies between the session table, which knows no plugin,
+// and the plugins, which know no table.
+//
+// Closing is always the same path (session_stage_close): state CLOSING, the closing event to those
+// who may hear it, the flow record, contexts freed, the session forgotten. It runs between packets
+// (timers) or before the packet that causes it (eviction, port reuse), never during a callback.
+// Worker's thread.
+
+#include <errno.h>
+#include <string.h>
+
+#include "engine/worker.h"
+#include "session/tcp.h"
+
+#define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+
+void session_view(struct worker *worker, uint32_t index, struct session *ret_session)
+{
+	struct session_cold *cold = &worker->table->cold[index];
+
+	*ret_session = (struct session){
+		.worker = worker,
+		.hot = &worker->table->hot[index],
+		.cold = cold,
+		.block = cold->context != 0 ? slab_record(&worker->blocks, cold->context) : NULL,
+		.index = index,
+	};
+}
+
+static void session_set_closing_reason(struct session *session, uint8_t reason)
+{
+	const uint16_t mask = (1u << SESSION_CLOSING_REASON_SHIFT) - 1;
+
+	session->hot->flags = (uint16_t)((session->hot->flags & mask) |
+					 (unsigned)reason << SESSION_CLOSING_REASON_SHIFT);
+}
+
+void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
+{
+	struct session session;
+	struct event event = {
+		.type = STELLAR_EVENT_SESSION_CLOSING,
+		.reason = reason,
+		.time_ns = worker->now_ns,
+	};
+
+	session_view(worker, index, &session);
+	session_set_closing_reason(&session, reason);
+	record_flow(worker, &session, reason);
+	session.hot->state = STELLAR_SESSION_CLOSING;
+	plugin_deliver(worker, &session, &event);
+	plugin_block_close(worker, &session);
+	session_lock_release(&session);
+	if (session.cold->generation != 0)
+		atomic_fetch_sub_explicit(
+			&worker->generation_sessions[session.cold->generation % POLICY_SETS_MAX], 1,
+			memory_order_relaxed);
+	worker->ledger.sessions.closed[reason]++;
+	if (reason == STELLAR_CLOSED_EVICTED)
+		worker->ledger.sessions.evicted++;
+	worker->ledger.sessions.active--;
+	session_table_remove(worker->table, index);
+}
+
+void session_stage_close_all(struct worker *worker, uint8_t reason)
+{
+	for (;;) {
+		uint32_t index = session_table_next(worker->table, SESSION_NONE);
+
+		if (index == SESSION_NONE)
+			return;
+		session_stage_close(worker, index, reason);
+	}
+}
+
+void session_stage_expired(void *owner, uint32_t index)
+{
+	struct worker *worker = owner;
+	const struct session_hot *hot = &worker->table->hot[index];
+	uint8_t reason = (uint8_t)session_hot_closing_reason(hot);
+
+	if ((hot->flags & SESSION_BLOCKED) != 0)
+		reason = STELLAR_CLOSED_POLICY;
+	session_stage_close(worker, index, reason);
+}
+
+void session_stage_advance(struct worker *worker, uint64_t time_ns)
+{
+	if (time_ns > worker->now_ns)
+		worker->now_ns = time_ns;
+	session_table_advance(worker->table, worker->now_ns / NS_PER_MS);
+}
+
+static bool is_malformed(const struct worker *worker, const struct packet *packet)
+{
+	return packet->malformed && !worker->engine->config.pass_malformed;
+}
+
+// Verdict of the engine itself, before any plugin.
+static void refuse(struct packet *packet, uint8_t reason)
+{
+	packet->verdict.disposition = STELLAR_DROP;
+	packet->verdict.drop_reason = reason;
+}
+
+// What can't be judged as part of a session is judged here. Returns true when that is so.
+static bool refuse_unfit(struct worker *worker, struct packet *packet)
+{
+	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+
+	if (is_malformed(worker, packet)) {
+		refuse(packet, STELLAR_DROPPED_MALFORMED);
+		return true;
+	}
+	if (packet->ip_version == 0) {
+		if (interface->role == INTERFACE_WIRE && !interface->pass_non_ip)
+			refuse(packet, STELLAR_DROPPED_NON_IP);
+		return true;
+	}
+	if (packet->checksum_wrong) {
+		refuse(packet, STELLAR_DROPPED_CHECKSUM);
+		return true;
+	}
+	// Until there is defragmentation a fragment has no session: a tap lets it be, a wire can't.
+	if (packet->is_fragment) {
+		refuse(packet, STELLAR_DROPPED_FRAGMENT);
+		return true;
+	}
+	return packet->malformed;
+}
+
+void session_stage_prepare(struct worker *worker, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		worker->has_key[i] =
+			session_key_from_packet(&worker->packets[i], &worker->keys[i]) == 0;
+		if (!worker->has_key[i])
+			memset(&worker->keys[i], 0, sizeof(worker->keys[i]));
+	}
+	session_table_hash_burst(worker->table, worker->keys, count, worker->hashes);
+	session_table_prefetch(worker->table, worker->hashes, count);
+	session_table_find_hints(worker->table, worker->hashes, count, worker->hints);
+}
+
+static void raise_event(struct worker *worker, uint8_t type)
+{
+	const struct session *session = &worker->current;
+
+	if (!plugin_wants(worker->engine, type)) {
+		worker->ledger.events[type]++;
+		return;
+	}
+	struct event event = {
+		.type = type,
+		.direction = session->direction,
+		.time_ns = worker->now_ns,
+		.packet = session->packet,
+	};
+
+	if (type == STELLAR_EVENT_UDP_DATA) {
+		size_t length;
+
+		event.data = packet_get_payload(session->packet, &length);
+		event.data_length = (uint32_t)length;
+	}
+	plugin_queue(worker, &event, NULL);
+}
+
+// No room: the declared action. Returns 0 when a victim made room.
+static int make_room(struct worker *worker, struct packet *packet)
+{
+	uint8_t action = worker->engine->config.full_action;
+
+	if (action == STELLAR_FULL_PASS_UNTRACKED) {
+		worker->ledger.sessions.untracked++;
+		return -ENOENT;
+	}
+	if (action == STELLAR_FULL_EVICT_EMBRYONIC) {
+		uint32_t victim = session_table_pick_victim(worker->table);
+
+		if (victim != SESSION_NONE) {
+			session_stage_close(worker, victim, STELLAR_CLOSED_EVICTED);
+			return 0;
+		}
+	}
+	refuse(packet, STELLAR_DROPPED_SESSION_TABLE_FULL);
+	return -ENOENT;
+}
+
+static unsigned tcp_options(const struct worker *worker)
+{
+	const struct engine_config *config = &worker->engine->config;
+
+	return (config->is_inline ? TCP_STRICT : 0) | (config->midstream ? TCP_MIDSTREAM : 0);
+}
+
+static int open_session(struct worker *worker, struct packet *packet, size_t position,
+			uint32_t *ret_index)
+{
+	if (packet->protocol == PROTOCOL_TCP && !tcp_can_open(&packet->tcp, tcp_options(worker))) {
+		// A tap sees strays that belong to nobody; a wire has no use for them.
+		refuse(packet, STELLAR_DROPPED_TCP_INVALID);
+		return -ENOENT;
+	}
+	int result = session_table_insert(worker->table, &worker->keys[position],
+					  worker->hashes[position], worker->now_ns, ret_index);
+
+	if (result == -ENOSPC) {
+		if (make_room(worker, packet) != 0)
+			return -ENOENT;
+		result = session_table_insert(worker->table, &worker->keys[position],
+					      worker->hashes[position], worker->now_ns, ret_index);
+	}
+	if (result != 0) {
+		refuse(packet, STELLAR_DROPPED_NO_MEMORY);
+		return -ENOENT;
+	}
+	struct session_cold *cold = &worker->table->cold[*ret_index];
+
+	cold->ingress_id = packet->ingress_id;
+	cold->egress_id = packet->egress_id;
+	cold->generation = packet->verdict.generation;
+	if (cold->generation != 0)
+		atomic_fetch_add_explicit(
+			&worker->generation_sessions[cold->generation % POLICY_SETS_MAX], 1,
+			memory_order_relaxed);
+	worker->ledger.sessions.created++;
+	worker->ledger.sessions.active++;
+	return 0;
+}
+
+// Follow TCP. Returns 0, -EAGAIN (the ports are reused: begin again), or -EINVAL (drop).
+static int track_tcp(struct worker *worker, struct session *session)
+{
+	struct packet *packet = session->packet;
+	uint32_t previous_timeout_ms = session_table_get_timeout_ms(worker->table, session->index);
+	struct tcp_outcome outcome =
+		tcp_track(session->hot, &packet->tcp, packet->payload_length,
+			  (enum stellar_direction)session->direction, tcp_options(worker));
+
+	if (outcome.code == TCP_REOPEN)
+		return -EAGAIN;
+	if (outcome.code == TCP_INVALID)
+		return -EINVAL;
+	if (outcome.state_changed)
+		session_table_rearm(worker->table, session->index, previous_timeout_ms);
+	return 0;
+}
+
+static void change_state(struct worker *worker, struct session *session)
+{
+	enum stellar_session_state next =
+		session_hot_next_state(session->hot, (enum stellar_direction)session->direction);
+	uint32_t previous_timeout_ms;
+
+	if (next == session->hot->state)
+		return;
+	previous_timeout_ms = session_table_get_timeout_ms(worker->table, session->index);
+	session->hot->state = (uint8_t)next & 3u;
+	session_table_rearm(worker->table, session->index, previous_timeout_ms);
+	if (next == STELLAR_SESSION_ACTIVE)
+		raise_event(worker, STELLAR_EVENT_SESSION_ACTIVE);
+}
+
+// The session of a packet, made when there is none. Returns 0 or -ENOENT (the verdict says).
+static int find_session(struct worker *worker, struct packet *packet, size_t position,
+			bool *ret_is_new)
+{
+	struct session *session = &worker->current;
+	uint32_t index = session_table_lookup(worker->table, &worker->keys[position],
+					      worker->hashes[position], worker->hints[position]);
+
+	// Twice at most: a port reuse closes the old session, and the new one can't be a reuse.
+	for (int attempt = 0; attempt < 2; attempt++) {
+		*ret_is_new = index == SESSION_NONE;
+		if (*ret_is_new && open_session(worker, packet, position, &index) != 0)
+			return -ENOENT;
+		session_view(worker, index, session);
+		session->packet = packet;
+		session->direction = (uint8_t)session_table_get_direction(worker->table, index,
+									  &worker->keys[position]);
+		if (packet->protocol != PROTOCOL_TCP)
+			return 0;
+		int result = track_tcp(worker, session);
+
+		if (result == 0)
+			return 0;
+		if (result == -EINVAL) {
+			refuse(packet, STELLAR_DROPPED_TCP_INVALID);
+			return 0;
+		}
+		session_stage_close(worker, index,
+				    (uint8_t)session_hot_closing_reason(session->hot));
+		memset(session, 0, sizeof(*session));
+		index = SESSION_NONE;
+	}
+	refuse(packet, STELLAR_DROPPED_TCP_INVALID);
+	return -ENOENT;
+}
+
+// A lock that nobody renewed is over.
+static void expire_lock(struct session *session)
+{
+	if ((session->hot->flags & SESSION_LOCKED) != 0 && session->block != NULL &&
+	    session->worker->now_ns / NS_PER_MS >= session->block->lock_ends_ms)
+		session_lock_release(session);
+}
+
+int session_stage(struct worker *worker, size_t position)
+{
+	struct packet *packet = &worker->packets[position];
+	struct session *session = &worker->current;
+	bool is_new;
+
+	memset(session, 0, sizeof(*session));
+	session->worker = worker;
+	if (refuse_unfit(worker, packet) || !worker->has_key[position])
+		return -ENOENT;
+	if (find_session(worker, packet, position, &is_new) != 0)
+		return -ENOENT;
+	session_table_count(worker->table, session->index,
+			    (enum stellar_direction)session->direction, packet->frame.wire_length);
+	session_hot_touch(session->hot, worker->now_ns / NS_PER_MS);
+	if (is_new) {
+		if (worker->engine->interested != 0 && plugin_block_open(worker, session) != 0) {
+			// Without a block no plugin can judge it: closed is the safe side.
+			refuse(packet, STELLAR_DROPPED_NO_MEMORY);
+			session->hot->flags |= SESSION_BLOCKED;
+			return 0;
+		}
+		raise_event(worker, STELLAR_EVENT_SESSION_OPENING);
+	}
+	packet->verdict.session_state = session->hot->state;
+	packet->verdict.tcp_state = session->hot->tcp_state;
+	if (packet->verdict.disposition == STELLAR_DROP)
+		return 0;
+	expire_lock(session);
+	change_state(worker, session);
+	packet->verdict.session_state = session->hot->state;
+	raise_event(worker, STELLAR_EVENT_SESSION_PACKET);
+	if (packet->protocol == PROTOCOL_UDP && packet->payload_length > 0)
+		raise_event(worker, STELLAR_EVENT_UDP_DATA);
+	return 0;
+}

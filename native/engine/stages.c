@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The stages around the session: clock, decode, egress and send. Here every packet is counted in
+// and counted out, once each; see <stellar/stats.h> for the law. Worker's thread.
+
+#include <errno.h>
+#include <string.h>
+
+#include <stellar/aqm.h>
+
+#include "engine/worker.h"
+
+void stage_decode(struct worker *worker, struct packet *packet, const struct frame *frame,
+		  uint16_t ingress_id)
+{
+	const struct interface *interface = &worker->engine->interfaces[ingress_id];
+
+	packet->frame = *frame;
+	packet->ingress_id = ingress_id;
+	packet->egress_id = interface->peer_id;
+	packet_decode(packet, worker->engine->config.verify_checksums);
+	packet->verdict = (struct verdict){
+		.disposition_plugin_id = STELLAR_PLUGIN_NONE,
+		.block_plugin_id = STELLAR_PLUGIN_NONE,
+		.reply_plugin_id = STELLAR_PLUGIN_NONE,
+		.rate_limit_plugin_id = STELLAR_PLUGIN_NONE,
+		.generation = worker->policy != NULL ? worker->policy->generation : 0,
+	};
+}
+
+void stage_receive(struct worker *worker, const struct packet *packet)
+{
+	worker->ledger.packets.received++;
+	worker->ledger.packets.received_bytes += packet->frame.wire_length;
+	for (uint64_t left = packet->decode_events; left != 0; left &= left - 1)
+		worker->ledger.decode_events[__builtin_ctzll(left)]++;
+}
+
+static void queue_frame(struct worker *worker, uint16_t interface_id, const struct frame *frame)
+{
+	struct tx_batch *batch = &worker->tx[interface_id];
+
+	batch->frames[batch->count++] = *frame;
+}
+
+static void count_drop(struct worker *worker, uint8_t reason)
+{
+	worker->ledger.packets.dropped[reason]++;
+}
+
+// Answer a dropped packet toward its sender. A reply is a packet of its own: generated, then
+// forwarded or dropped like any other.
+static void send_reply(struct worker *worker, struct packet *packet)
+{
+	uint8_t *bytes = worker->replies[worker->reply_count];
+	bool is_tcp = packet->protocol == 6 && packet->has_transport;
+	int length = packet->verdict.reply == STELLAR_REPLY_RST && is_tcp
+			     ? build_rst(packet, bytes, BUILD_REPLY_MAX)
+			     : build_icmp_prohibited(packet, bytes, BUILD_REPLY_MAX);
+
+	if (length <= 0)
+		return;
+	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+	uint16_t egress_id =
+		interface->role == INTERFACE_TAP ? interface->peer_id : packet->ingress_id;
+	struct frame frame = {
+		.data = bytes,
+		.length = (uint32_t)length,
+		.wire_length = (uint32_t)length,
+		.time_ns = worker->now_ns,
+		.link_type = packet->frame.link_type,
+	};
+
+	worker->ledger.packets.generated++;
+	if (egress_id == NO_INTERFACE) {
+		worker->ledger.packets.forwarded++;
+		worker->ledger.packets.forwarded_bytes += frame.wire_length;
+		return;
+	}
+	worker->reply_count++;
+	queue_frame(worker, egress_id, &frame);
+}
+
+void stage_egress(struct worker *worker, struct packet *packet)
+{
+	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+	struct verdict *verdict = &packet->verdict;
+
+	if (packet->decode_events != 0)
+		record_anomaly(worker, packet);
+	// On a tap a verdict is only remembered: what it would drop goes its way all the same.
+	if (verdict->disposition == STELLAR_DROP && worker->engine->config.is_inline) {
+		record_drop(worker, packet);
+		count_drop(worker, verdict->drop_reason);
+		if (verdict->reply != STELLAR_REPLY_NONE)
+			send_reply(worker, packet);
+		return;
+	}
+	if (packet->egress_id != NO_INTERFACE) {
+		packet->frame.time_ns = worker->now_ns;
+		queue_frame(worker, packet->egress_id, &packet->frame);
+	} else if (interface->role == INTERFACE_TAP) {
+		worker->ledger.packets.forwarded++;
+		worker->ledger.packets.forwarded_bytes += packet->frame.wire_length;
+	} else {
+		count_drop(worker, STELLAR_DROPPED_NO_EGRESS);
+	}
+}
+
+static uint8_t refusal_reason(int result)
+{
+	return result == -EMSGSIZE ? STELLAR_DROPPED_TOO_BIG : STELLAR_DROPPED_TX_ERROR;
+}
+
+static void send_batch(struct worker *worker, struct packet_io_device *device,
+		       struct tx_batch *batch)
+{
+	struct packet_stats *packets = &worker->ledger.packets;
+	uint32_t done = 0;
+
+	while (done < batch->count) {
+		int sent = packet_io_device_tx(device, batch->frames + done, batch->count - done);
+
+		if (sent == 0) {
+			packets->dropped[STELLAR_DROPPED_TX_FULL] += batch->count - done;
+			break;
+		}
+		if (sent < 0) {
+			// The first of them can never be sent; the others may.
+			count_drop(worker, refusal_reason(sent));
+			done++;
+			continue;
+		}
+		for (int i = 0; i < sent; i++)
+			packets->forwarded_bytes += batch->frames[done + (uint32_t)i].wire_length;
+		packets->forwarded += (uint32_t)sent;
+		done += (uint32_t)sent;
+	}
+	batch->count = 0;
+	packet_io_device_flush(device);
+}
+
+void stage_send(struct worker *worker)
+{
+	for (uint16_t id = 0; id < worker->engine->interface_count; id++) {
+		if (worker->tx[id].count > 0)
+			send_batch(worker, worker->engine->interfaces[id].device, &worker->tx[id]);
+	}
+	worker->reply_count = 0;
+}
+
+int aqm_enqueue(struct worker *worker, const uint32_t *group_ids, size_t count,
+		struct packet *packet)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (group_ids[i] != 0)
+			result = -ENOSYS;
+	}
+	if (result != 0)
+		count_drop(worker, STELLAR_DROPPED_AQM);
+	else
+		stage_egress(worker, packet);
+	stage_send(worker);
+	const struct frame frame = packet->frame;
+
+	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device, &frame, 1);
+	worker_publish(worker);
+	return result;
+}

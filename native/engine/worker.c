@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A worker: its loop, its border with other threads, and the loop's stages one by one for callers
+// that run them by themselves. The map of a burst is in worker.h.
+//
+// The border. A worker sleeps in poll() on its devices and on wake_fd when nothing waits; control
+// writes wake_fd after it has set `stop`, `command` or a new policy target, all of which the worker
+// looks at between two bursts. `running` says who may touch the worker: its own thread while true,
+// the control thread while false.
+
+#define _GNU_SOURCE
+#include "engine/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IDLE_POLL_MS 10 // timers must run when no packet comes
+#define IDLE_SPINS 64 // empty rounds before the worker sleeps
+#define STATS_PERIOD_NS (8u * 1000000000ull) // Suricata's default stats interval
+#define BOUNDARY_POLL_US 50
+
+static uint64_t wall_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int create_table(struct worker *worker)
+{
+	const struct engine_config *config = &worker->engine->config;
+	const struct session_table_config table_config = {
+		.capacity = config->session_capacity,
+		.secret = {{config->hash_seed[0], config->hash_seed[1]}},
+		.timeouts = config->timeouts,
+		.expired = session_stage_expired,
+		.owner = worker,
+		.worker_id = (uint16_t)worker->id,
+	};
+	int result = session_table_create(&table_config, &worker->table);
+
+	if (result == 0 && config->first_session_id != 0)
+		worker->table->serial = config->first_session_id;
+	worker->ledger.sessions.capacity = config->session_capacity;
+	return result;
+}
+
+int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker)
+{
+	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~(size_t)63);
+
+	if (worker == NULL)
+		return -ENOMEM;
+	memset(worker, 0, sizeof(*worker));
+	worker->engine = engine;
+	worker->id = id;
+	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pthread_mutex_init(&worker->border, NULL);
+	slab_init(&worker->blocks, engine->block_size);
+	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
+	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
+	if (worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
+	    create_table(worker) != 0) {
+		worker_destroy(worker);
+		return -ENOMEM;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (worker == NULL)
+		return;
+	session_table_destroy(worker->table);
+	slab_fini(&worker->blocks);
+	free(worker->tx);
+	free(worker->replies);
+	if (worker->wake_fd >= 0)
+		close(worker->wake_fd);
+	pthread_mutex_destroy(&worker->border);
+	free(worker);
+}
+
+void worker_publish(struct worker *worker)
+{
+	uint32_t sequence = atomic_load_explicit(&worker->sequence, memory_order_relaxed);
+
+	atomic_store_explicit(&worker->sequence, sequence + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	worker->published = worker->ledger;
+	atomic_store_explicit(&worker->sequence, sequence + 2, memory_order_release);
+}
+
+void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger)
+{
+	for (;;) {
+		uint32_t before = atomic_load_explicit(&worker->sequence, memory_order_acquire);
+
+		*ret_ledger = worker->published;
+		atomic_thread_fence(memory_order_acquire);
+		if ((before & 1) == 0 &&
+		    before == atomic_load_explicit(&worker->sequence, memory_order_relaxed))
+			return;
+	}
+}
+
+static void wake(struct worker *worker)
+{
+	uint64_t one = 1;
+
+	// A full counter means that it is awake already.
+	if (write(worker->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void wait_a_little(void)
+{
+	const struct timespec pause = {.tv_nsec = BOUNDARY_POLL_US * 1000};
+
+	nanosleep(&pause, NULL);
+}
+
+void worker_wait_boundary(struct worker *worker, const struct policy_set *set)
+{
+	while (atomic_load_explicit(&worker->policy_committed, memory_order_acquire) != set) {
+		pthread_mutex_lock(&worker->border);
+		if (!atomic_load_explicit(&worker->running, memory_order_relaxed))
+			policy_follow(worker);
+		pthread_mutex_unlock(&worker->border);
+		wake(worker);
+		wait_a_little();
+	}
+}
+
+int worker_call(struct worker *worker, struct worker_command *command)
+{
+	if (!atomic_load_explicit(&worker->running, memory_order_acquire))
+		return -ESHUTDOWN;
+	atomic_store_explicit(&worker->command, command, memory_order_release);
+	wake(worker);
+	while (!atomic_load_explicit(&command->done, memory_order_acquire)) {
+		if (!atomic_load_explicit(&worker->running, memory_order_acquire) &&
+		    atomic_exchange(&worker->command, NULL) == command)
+			return -ESHUTDOWN;
+		wait_a_little();
+	}
+	return 0;
+}
+
+// Between two bursts: what other threads wait for.
+static void boundary(struct worker *worker)
+{
+	struct worker_command *command =
+		atomic_exchange_explicit(&worker->command, NULL, memory_order_acquire);
+
+	policy_follow(worker);
+	if (command != NULL) {
+		command->run(worker, command->argument);
+		atomic_store_explicit(&command->done, true, memory_order_release);
+	}
+}
+
+static void raise_stats(struct worker *worker)
+{
+	if (worker->start_ns == 0) {
+		worker->start_ns = worker->now_ns;
+		worker->next_stats_ns = worker->now_ns + STATS_PERIOD_NS;
+	}
+	if (worker->now_ns < worker->next_stats_ns)
+		return;
+	worker->next_stats_ns = worker->now_ns + STATS_PERIOD_NS;
+	// What is queued is sent first, so that the figures balance and no burst shows in them.
+	stage_send(worker);
+	record_stats(worker);
+}
+
+static void process_packet(struct worker *worker, size_t position, uint64_t clock_ns)
+{
+	struct packet *packet = &worker->packets[position];
+
+	session_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
+	raise_stats(worker);
+	stage_receive(worker, packet);
+	session_stage(worker, position);
+	plugin_stage(worker, packet);
+	stage_egress(worker, packet);
+}
+
+// clock_ns: the wall clock, or 0: each packet brings its own time.
+static void process_burst(struct worker *worker, uint16_t ingress_id, size_t count,
+			  uint64_t clock_ns)
+{
+	for (size_t i = 0; i < count; i++)
+		stage_decode(worker, &worker->packets[i], &worker->frames[i], ingress_id);
+	session_stage_prepare(worker, count);
+	for (size_t i = 0; i < count; i++)
+		process_packet(worker, i, clock_ns);
+	stage_send(worker);
+	packet_io_device_release(worker->engine->interfaces[ingress_id].device, worker->frames,
+				 count);
+	worker_publish(worker);
+}
+
+// One burst of each of the worker's interfaces. Returns the packets, or -EBADMSG for a cut capture.
+static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
+{
+	struct engine *engine = worker->engine;
+	int total = 0;
+
+	*ret_all_ended = true;
+	for (uint16_t id = 0; id < engine->interface_count; id++) {
+		struct interface *interface = &engine->interfaces[id];
+
+		if (interface->worker_id != worker->id || interface->ended ||
+		    (interface->role != INTERFACE_WIRE && interface->role != INTERFACE_TAP))
+			continue;
+		int count = packet_io_device_rx(interface->device, worker->frames,
+						engine->config.burst_size);
+
+		if (count == -ENODATA || count == -EBADMSG) {
+			interface->ended = true;
+			if (count == -EBADMSG)
+				return count;
+			continue;
+		}
+		*ret_all_ended = false;
+		if (count <= 0)
+			continue;
+		process_burst(worker, id, (size_t)count, engine->is_live ? wall_clock_ns() : 0);
+		total += count;
+		boundary(worker);
+	}
+	return total;
+}
+
+// Nothing waits: let time pass for the timers, and sleep until something comes.
+static void idle(struct worker *worker)
+{
+	struct engine *engine = worker->engine;
+	struct pollfd fds[STELLAR_INTERFACES_MAX + 1] = {{.fd = worker->wake_fd, .events = POLLIN}};
+	nfds_t count = 1;
+	uint64_t drained;
+
+	for (uint16_t id = 0; id < engine->interface_count; id++) {
+		int fd = packet_io_device_fd(engine->interfaces[id].device);
+
+		if (engine->interfaces[id].worker_id == worker->id && fd >= 0)
+			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	}
+	poll(fds, count, IDLE_POLL_MS);
+	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
+		;
+	if (engine->is_live) {
+		session_stage_advance(worker, wall_clock_ns());
+		raise_stats(worker);
+		worker_publish(worker);
+	}
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	// A cpu that is not there leaves the thread where it was: slower, not wrong.
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void set_running(struct worker *worker, bool running)
+{
+	pthread_mutex_lock(&worker->border);
+	// What came before the change is answered by who owned the worker until now.
+	boundary(worker);
+	atomic_store_explicit(&worker->running, running, memory_order_release);
+	pthread_mutex_unlock(&worker->border);
+}
+
+int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
+{
+	struct worker *worker = engine->workers[worker_id];
+	int result = 0;
+	int spins = 0;
+
+	if (cpu >= 0)
+		pin(cpu);
+	if (engine->is_live)
+		session_stage_advance(worker, wall_clock_ns());
+	set_running(worker, true);
+	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+		bool all_ended;
+		int count = poll_interfaces(worker, &all_ended);
+
+		if (count == -EBADMSG) {
+			result = count;
+			continue;
+		}
+		if (all_ended)
+			break;
+		boundary(worker);
+		spins = count > 0 ? 0 : spins + 1;
+		if (spins > IDLE_SPINS)
+			idle(worker);
+	}
+	worker_finish(worker);
+	set_running(worker, false);
+	return result;
+}
+
+void engine_stop(struct engine *engine)
+{
+	atomic_store(&engine->stop, true);
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
+		wake(engine->workers[i]);
+}
+
+struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id)
+{
+	return engine->workers != NULL && worker_id < engine->config.worker_count
+		       ? engine->workers[worker_id]
+		       : NULL;
+}
+
+int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_packet)
+{
+	struct engine *engine = worker->engine;
+
+	if (interface_id >= engine->interface_count)
+		return -EINVAL;
+	policy_follow(worker);
+	int count = packet_io_device_rx(engine->interfaces[interface_id].device, worker->frames, 1);
+
+	if (count <= 0)
+		return count;
+	stage_decode(worker, &worker->packets[0], &worker->frames[0], interface_id);
+	stage_receive(worker, &worker->packets[0]);
+	session_stage_prepare(worker, 1);
+	*ret_packet = &worker->packets[0];
+	return 1;
+}
+
+int session_manager(struct worker *worker, struct packet *packet)
+{
+	session_stage_advance(worker,
+			      worker->engine->is_live ? wall_clock_ns() : packet->frame.time_ns);
+	return session_stage(worker, 0);
+}
+
+int plugin_manager(struct worker *worker, struct packet *packet)
+{
+	plugin_stage(worker, packet);
+	return 0;
+}
+
+void worker_finish(struct worker *worker)
+{
+	struct output *output = &worker->engine->output;
+
+	memset(&worker->current, 0, sizeof(worker->current));
+	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
+	stage_send(worker);
+	record_stats(worker);
+	worker_publish(worker);
+	if (output->path != NULL && output->is_synchronous) {
+		output_drain(output, &worker->output_ring);
+		output_flush(output);
+	}
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The engine and its workers: all state of the data path hangs from these two structures.
+//
+// Threads. The control thread makes the engine, adds interfaces and plugins, applies policies and
+// destroys it. Each worker's loop runs on one thread and owns its struct worker whole: table,
+// timers, ledger, rings. What other threads may read of a worker is `published` (a sequence lock),
+// the atomics, and what a command copies for them between two bursts.
+//
+// Life of a burst (worker.c): receive -> decode and hash all -> for each packet in order: clock and
+// timers, session, plugins, verdict, egress queue -> send -> release -> publish -> boundary
+// (commands, policy). Everything from "in order" on sees packets one by one, so that the size of a
+// burst cannot be seen in the result (the order law).
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stellar/engine.h>
+
+#include "engine/output.h"
+#include "engine/plugin_host.h"
+#include "engine/policy_swap.h"
+#include "packet/build.h"
+#include "packet/decode.h"
+#include "session/table.h"
+
+#define NS_PER_MS 1000000u
+#define EVENT_QUEUE_MAX 64u
+#define EVENT_ROUNDS_MAX 2u
+#define SESSION_VIEWS_MAX 8u
+#define METADATA_KEY_SIZE 64u
+#define NO_INTERFACE UINT16_MAX
+
+// Engine flags of session_hot.flags beside those of table.h: how a blocked session is answered.
+// They share the top bits with the closing reason, which is set when the session can't be answered
+// any more.
+#define SESSION_REPLY_RST 0x1000u
+#define SESSION_REPLY_ICMP 0x2000u
+
+enum interface_role {
+	INTERFACE_UNUSED,
+	INTERFACE_WIRE,
+	INTERFACE_TAP,
+	INTERFACE_OUTPUT, // sends what a tap would have let pass
+};
+
+struct interface {
+	char name[OUTPUT_NAME_SIZE];
+	struct packet_io_device *device;
+	bool is_owned; // close with the engine
+	bool ended; // a capture that has been read
+	bool pass_non_ip;
+	uint8_t role; // enum interface_role
+	uint16_t peer_id; // wire: the other end; tap: output or NO_INTERFACE
+	uint32_t worker_id;
+};
+
+// The handle plugins know as struct session.
+struct session {
+	struct worker *worker;
+	struct session_hot *hot;
+	struct session_cold *cold;
+	struct plugin_block *block; // NULL: no plugin wants this session
+	const struct event *event; // inside a callback
+	struct packet *packet; // behind the current event, or NULL
+	uint32_t index;
+	uint8_t direction; // of the packet
+};
+
+struct queued_event {
+	struct event event;
+	char key[METADATA_KEY_SIZE]; // metadata_changed
+};
+
+struct event_queue {
+	uint32_t count;
+	uint32_t next; // to deliver
+	uint64_t overflowed;
+	struct queued_event events[EVENT_QUEUE_MAX];
+};
+
+// Counters of one worker, its own; copied whole into `published`.
+struct ledger {
+	struct packet_stats packets;
+	struct session_stats sessions;
+	uint64_t events[STELLAR_EVENT_COUNT];
+	uint64_t decode_events[STELLAR_DECODE_EVENT_COUNT];
+};
+
+struct tx_batch {
+	uint32_t count;
+	struct frame frames[2 * STELLAR_BURST_MAX]; // packets and replies
+};
+
+// Work for the worker between two bursts.
+struct worker_command {
+	void (*run)(struct worker *worker, void *argument);
+	void *argument;
+	_Atomic bool done;
+};
+
+struct worker {
+	struct engine *engine;
+	uint32_t id;
+	uint64_t now_ns; // engine time, never goes back
+	struct session_table *table;
+
+	// The burst in hand.
+	struct packet packets[STELLAR_BURST_MAX];
+	struct session_key keys[STELLAR_BURST_MAX];
+	uint64_t hashes[STELLAR_BURST_MAX];
+	uint32_t hints[STELLAR_BURST_MAX];
+	bool has_key[STELLAR_BURST_MAX];
+	struct frame frames[STELLAR_BURST_MAX];
+	struct tx_batch *tx; // by interface id
+	uint8_t (*replies)[BUILD_REPLY_MAX]; // STELLAR_BURST_MAX of them
+	uint32_t reply_count;
+
+	// The packet in hand.
+	struct session current;
+	struct event_queue queue;
+	struct plugin_host *plugin; // being called, or NULL
+	bool detach_asked;
+	bool failed;
+	struct session views[SESSION_VIEWS_MAX]; // parents lent during a callback
+	uint32_t view_count;
+
+	struct slab blocks; // struct plugin_block of sessions, by session_cold.context
+	uint32_t lock_count;
+
+	struct policy_set *policy;
+	_Atomic(struct policy_set *) policy_committed;
+	_Atomic uint64_t generation_sessions[POLICY_SETS_MAX];
+
+	struct ledger ledger;
+	_Atomic uint32_t sequence; // odd while `published` is being written
+	struct ledger published;
+
+	_Atomic(struct worker_command *) command;
+	_Atomic bool running;
+	pthread_mutex_t border; // held to change `running`, and by control in the worker's place
+	int wake_fd; // eventfd: a command or stop waits
+	uint64_t next_stats_ns;
+	uint64_t start_ns;
+
+	struct output_ring output_ring;
+};
+
+struct engine {
+	struct engine_config config;
+	struct interface interfaces[STELLAR_INTERFACES_MAX];
+	uint16_t interface_count;
+	uint32_t wire_count;
+	struct plugin_host *plugins[STELLAR_PLUGINS_MAX];
+	size_t plugin_count;
+	uint64_t interest[STELLAR_EVENT_COUNT]; // plugins that need an event
+	uint64_t interested; // in anything
+	uint32_t block_size;
+	struct worker **workers;
+	bool started;
+	bool is_live; // some device is
+	_Atomic(struct policy_set *) policy_target;
+	struct policy_set *policy_sets[POLICY_SETS_MAX];
+	_Atomic uint64_t failed_closed; // disabled plugins whose fail action is closed
+	_Atomic bool stop;
+	struct output output;
+};
+
+// worker.c
+int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker);
+void worker_destroy(struct worker *worker);
+// Wait until the worker has followed the policy target, or follow it in its place when it does not
+// run. Control thread.
+void worker_wait_boundary(struct worker *worker, const struct policy_set *set);
+// Run command between two bursts of the worker; here and now when it does not run, unless
+// must_run. Returns 0 or -ESHUTDOWN. Any thread but the worker's.
+int worker_call(struct worker *worker, struct worker_command *command);
+// Copy what the worker published last.
+void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
+// Make `published` equal to `ledger`. Worker's thread.
+void worker_publish(struct worker *worker);
+
+// stages.c: one packet.
+void stage_decode(struct worker *worker, struct packet *packet, const struct frame *frame,
+		  uint16_t ingress_id);
+// Count a packet in: the first thing done in packet order.
+void stage_receive(struct worker *worker, const struct packet *packet);
+void stage_egress(struct worker *worker, struct packet *packet);
+void stage_send(struct worker *worker);
+
+// session_stage.c: sessions begin, live and end.
+// Keys, hashes and hints of the burst's first count packets.
+void session_stage_prepare(struct worker *worker, size_t count);
+// Give packets[position] its session, raise events into the queue, or settle its verdict. Returns
+// 0, or -ENOENT when it has no session.
+int session_stage(struct worker *worker, size_t position);
+void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason);
+void session_stage_close_all(struct worker *worker, uint8_t reason);
+// Move engine time forward and close what is due.
+void session_stage_advance(struct worker *worker, uint64_t time_ns);
+// session_expired_fn of the worker's table.
+void session_stage_expired(void *worker, uint32_t index);
+// Fill a handle for a session of the table.
+void session_view(struct worker *worker, uint32_t index, struct session *ret_session);
+void session_record_fill(const struct session *session, struct session_record *ret_record);
+
+// plugin_dispatch.c
+bool plugin_wants(const struct engine *engine, uint8_t event);
+int plugin_block_open(struct worker *worker, struct session *session);
+void plugin_block_close(struct worker *worker, struct session *session);
+void plugin_deliver(struct worker *worker, struct session *session, const struct event *event);
+void plugin_queue(struct worker *worker, const struct event *event, const char *key);
+void plugin_drain(struct worker *worker, struct session *session);
+// Deliver what the session stage raised for a packet and settle its verdict.
+void plugin_stage(struct worker *worker, struct packet *packet);
+
+// records.c: fill output records.
+void record_flow(struct worker *worker, const struct session *session, uint8_t closing_reason);
+void record_drop(struct worker *worker, const struct packet *packet);
+void record_anomaly(struct worker *worker, const struct packet *packet);
+void record_stats(struct worker *worker);
