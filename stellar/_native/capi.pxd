@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+# Declarations of <stellar/*.h>, nothing else. Everything here is safe without the GIL.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "stellar/version.h" nogil:
+    enum: STELLAR_ABI_VERSION
+    const char *stellar_version()
+
+cdef extern from "stellar/packet.h" nogil:
+    struct ip_address:
+        uint8_t version
+        uint8_t bytes[16]
+
+    struct packet_endpoint:
+        ip_address address
+        uint16_t port
+
+    enum: STELLAR_DECODE_EVENT_COUNT
+    const char *stellar_decode_event_name(uint32_t event)
+
+cdef extern from "stellar/stats.h" nogil:
+    enum: STELLAR_DROP_REASON_COUNT
+    enum: STELLAR_CLOSING_REASON_COUNT
+
+    struct packet_stats:
+        uint64_t received
+        uint64_t generated
+        uint64_t forwarded
+        uint64_t local
+        uint64_t held
+        uint64_t received_bytes
+        uint64_t forwarded_bytes
+        uint64_t dropped[64]
+
+    struct session_stats:
+        uint64_t created
+        uint64_t active
+        uint64_t closed[16]
+        uint64_t evicted
+        uint64_t untracked
+        uint64_t capacity
+
+    int64_t packet_stats_imbalance(const packet_stats *stats)
+    const char *stellar_drop_reason_name(uint32_t reason)
+    const char *stellar_closing_reason_name(uint32_t reason)
+
+cdef extern from "stellar/event.h" nogil:
+    enum: STELLAR_EVENT_COUNT
+    const char *stellar_event_name(uint32_t event)
+    int stellar_event_is_raised(uint32_t event)
+
+cdef extern from "stellar/session.h" nogil:
+    struct session:
+        pass
+
+    const char *stellar_session_state_name(uint32_t state)
+    const char *stellar_tcp_state_name(uint32_t state)
+
+cdef extern from "stellar/plugin.h" nogil:
+    ctypedef void (*plugin_entry_fn "void (*)(struct session *, void *)")(session *, void *)
+
+    struct plugin:
+        uint32_t abi_version
+        uint32_t struct_size
+        const char *name
+        const char *version
+        uint64_t events
+        const char *const *protocols
+        const char *const *before
+        const char *const *after
+        uint32_t context_size
+        uint32_t context_persistent_size
+        uint8_t fail_action
+        void (*entry)(session *session, void *context) noexcept nogil
+
+cdef extern from "stellar/packet_io.h" nogil:
+    struct packet_io_stats:
+        uint64_t rx_frames
+        uint64_t rx_bytes
+        uint64_t rx_missed
+        uint64_t tx_frames
+        uint64_t tx_bytes
+        uint64_t tx_errors
+
+cdef extern from "stellar/policy.h" nogil:
+    int engine_policy_apply(engine *engine, const void *image, size_t image_size, char *error,
+                            size_t error_size)
+    uint32_t engine_policy_generation(const engine *engine)
+
+cdef extern from "stellar/engine.h" nogil:
+    struct engine:
+        pass
+
+    struct session_timeouts:
+        uint32_t tcp_opening_sec
+        uint32_t tcp_established_sec
+        uint32_t tcp_closing_sec
+        uint32_t tcp_closed_sec
+        uint32_t udp_opening_sec
+        uint32_t udp_active_sec
+        uint32_t icmp_sec
+        uint32_t other_sec
+
+    struct engine_config:
+        uint32_t worker_count
+        uint32_t burst_size
+        uint64_t session_capacity
+        uint8_t full_action
+        bint verify_checksums
+        bint is_inline
+        bint pass_malformed
+        uint8_t midstream
+        uint64_t hash_seed[2]
+        session_timeouts timeouts
+        uint64_t first_session_id
+
+    struct plugin_stats:
+        char name[64]
+        char version[32]
+        uint64_t calls
+        uint64_t errors
+        uint64_t contexts
+        uint64_t detached
+        uint64_t takeovers
+        uint8_t enabled
+
+    struct session_record:
+        uint64_t id
+        uint64_t start_ns
+        uint64_t last_ns
+        uint64_t packets[2]
+        uint64_t bytes[2]
+        packet_endpoint originator
+        packet_endpoint responder
+        uint32_t tag
+        uint32_t generation
+        uint32_t rule_id
+        uint16_t ingress_id
+        uint16_t egress_id
+        uint8_t protocol
+        uint8_t state
+        uint8_t tcp_state
+        uint8_t blocked
+
+    enum: STELLAR_FULL_EVICT_EMBRYONIC
+    enum: STELLAR_FULL_DROP_NEW
+    enum: STELLAR_FULL_PASS_UNTRACKED
+    enum: STELLAR_EVE_FLOW
+    enum: STELLAR_EVE_DROP
+    enum: STELLAR_EVE_ANOMALY
+    enum: STELLAR_EVE_STATS
+    enum: STELLAR_EVE_PLUGIN
+    enum: STELLAR_PLUGINS_MAX
+
+    void engine_config_init(engine_config *ret_config)
+    int engine_create(const engine_config *config, engine **ret_engine, char *error,
+                      size_t error_size)
+    void engine_destroy(engine *engine)
+    int engine_add_interface(engine *engine, const char *name, const char *uri, char *error,
+                             size_t error_size)
+    int engine_add_wire(engine *engine, uint16_t interface_a, uint16_t interface_b,
+                        bint pass_non_ip, char *error, size_t error_size)
+    int engine_add_tap(engine *engine, uint16_t interface_id, uint16_t output_id, char *error,
+                       size_t error_size)
+    int engine_load_plugin(engine *engine, const char *path, char *error, size_t error_size)
+    int engine_add_plugin(engine *engine, const plugin *plugin, void *host_data, char *error,
+                          size_t error_size)
+    int engine_set_plugin_entry(engine *engine, uint16_t plugin_id, uint32_t worker_id,
+                                void (*entry)(session *, void *) noexcept nogil, void *host_data)
+    int engine_set_event_output(engine *engine, const char *path, uint32_t types, char *error,
+                                size_t error_size)
+    int engine_reopen_events(engine *engine)
+    int engine_start(engine *engine, char *error, size_t error_size)
+    int engine_worker_run(engine *engine, uint32_t worker_id, int cpu)
+    void engine_stop(engine *engine)
+    void engine_get_packet_stats(const engine *engine, packet_stats *ret_stats)
+    void engine_get_session_stats(const engine *engine, session_stats *ret_stats)
+    uint64_t engine_get_event_count(const engine *engine, uint32_t event)
+    uint64_t engine_get_decode_event_count(const engine *engine, uint32_t decode_event)
+    void engine_get_output_stats(const engine *engine, uint64_t *ret_written, uint64_t *ret_lost)
+    size_t engine_get_plugin_stats(const engine *engine, plugin_stats *ret_stats, size_t count)
+    int engine_get_plugin_counter(const engine *engine, size_t position, const char **ret_plugin,
+                                  const char **ret_name, uint64_t *ret_value)
+    int engine_get_interface(const engine *engine, uint16_t interface_id, const char **ret_name,
+                             packet_io_stats *ret_stats)
+    const char *engine_get_interface_error(const engine *engine, uint16_t interface_id)
+    int engine_list_sessions(engine *engine, uint32_t worker_id, uint64_t *cursor,
+                             session_record *ret_records, size_t count)

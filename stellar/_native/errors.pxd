@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+
+cdef int check(int result, const char *error, type fallback) except -1
