@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An engine's figures as the JSON that `--stats` and the API give (DESIGN section 15)."""
+
+import ipaddress
+from typing import Any
+
+from stellar.engine import Engine
+
+__all__ = ["Figures", "session_json"]
+
+_SUMMED = ("received", "generated", "forwarded", "local", "held")
+
+
+class Figures:
+    """Sums the figures of one engine or, in a series of replays, of several."""
+
+    def __init__(self) -> None:
+        self._packets: dict[str, int] = dict.fromkeys((*_SUMMED, "imbalance"), 0)
+        self._bytes = {"received": 0, "forwarded": 0}
+        self._dropped: dict[str, int] = {}
+        self._sessions = {"created": 0, "active": 0, "evicted": 0, "untracked": 0}
+        self._closed: dict[str, int] = {}
+        self._events: dict[str, int] = {}
+        self._decode_events: dict[str, int] = {}
+        self._output = {"written": 0, "lost": 0}
+        self._plugins: dict[str, dict[str, Any]] = {}
+
+    def add(self, engine: Engine) -> None:
+        """Add what an engine has counted."""
+        packets = engine.packet_stats()
+        sessions = engine.session_stats()
+        _sum(self._packets, {name: packets[name] for name in self._packets})
+        _sum(self._dropped, packets["dropped"])
+        self._bytes["received"] += packets["received_bytes"]
+        self._bytes["forwarded"] += packets["forwarded_bytes"]
+        _sum(self._sessions, {name: sessions[name] for name in self._sessions})
+        _sum(self._closed, sessions["closed"])
+        _sum(self._events, engine.event_counts())
+        _sum(self._decode_events, engine.decode_event_counts())
+        _sum(self._output, engine.output_stats())
+        for plugin in engine.plugin_stats():
+            self._add_plugin(plugin)
+        for plugin_name, name, value in engine.plugin_counters():
+            _sum(self._plugins[plugin_name]["counters"], {name: value})
+
+    def _add_plugin(self, stats: dict[str, Any]) -> None:
+        entry = self._plugins.setdefault(
+            stats["name"],
+            {**dict.fromkeys(stats, 0), "enabled": True, "counters": {}},
+        )
+        entry["name"], entry["version"] = stats["name"], stats["version"]
+        entry["enabled"] = entry["enabled"] and stats["enabled"]
+        numbers = ("calls", "errors", "contexts", "detached", "takeovers")
+        _sum(entry, {name: stats[name] for name in numbers})
+
+    @property
+    def imbalance(self) -> int:
+        """What the conservation law is off by: 0."""
+        return self._packets["imbalance"]
+
+    def to_json(self, seconds: float) -> dict[str, Any]:
+        """The figures after `seconds` of running."""
+        received = self._packets["received"]
+        return {
+            "packets": {
+                **{name: self._packets[name] for name in _SUMMED},
+                "dropped": dict(self._dropped),
+            },
+            "bytes": dict(self._bytes),
+            "sessions": {**self._sessions, "closed": dict(self._closed)},
+            "events": dict(self._events),
+            "decode_events": {k: v for k, v in self._decode_events.items() if v},
+            "output": dict(self._output),
+            "plugins": list(self._plugins.values()),
+            "seconds": round(seconds, 6),
+            "packets_per_second": round(received / seconds) if seconds > 0 else 0,
+        }
+
+
+def session_json(record: dict[str, Any], interfaces: list[str]) -> dict[str, Any]:
+    """A session of `Engine.list_sessions` with addresses and interfaces by name."""
+    named = dict(record)
+    for side in ("originator", "responder"):
+        address, port = record[side]
+        named[side] = {
+            "address": str(ipaddress.ip_address(address)) if address else None,
+            "port": port,
+        }
+    for side in ("ingress", "egress"):
+        identity = named.pop(f"{side}_id")
+        named[side] = interfaces[identity] if identity < len(interfaces) else None
+    named["packets"] = dict(zip(("forward", "reverse"), record["packets"], strict=True))
+    named["bytes"] = dict(zip(("forward", "reverse"), record["bytes"], strict=True))
+    return named
+
+
+def _sum(into: dict[str, Any], more: dict[str, int]) -> None:
+    for name, value in more.items():
+        into[name] = into.get(name, 0) + value

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds and adds plugins: shared objects go to the engine, Lua files through the Lua host."""
+
+from pathlib import Path
+
+import stellar
+from stellar.engine import Engine, PluginError, PluginHandle
+
+__all__ = ["LIBRARY", "add_plugin", "personality_plugin"]
+
+_PACKAGE = Path(stellar.__file__).parent
+LIBRARY = _PACKAGE / "_native" / "libstellar.so"
+
+
+def personality_plugin(name: str) -> Path:
+    """Shared object of one of our own network functions."""
+    return _PACKAGE / "plugins" / f"{name}.so"
+
+
+def add_plugin(engine: Engine, path: Path, *, workers: int) -> None:
+    """Add a plugin to an engine that has not started; raises PluginError."""
+    if not path.exists():
+        raise PluginError(f"{path}: expected a plugin, found no such file")
+    if path.suffix == ".so":
+        engine.load_plugin(str(path.resolve()))
+    elif path.suffix == ".lua":
+        _add_lua(engine, path, workers)
+    else:
+        raise PluginError(f"{path}: expected a plugin ending in .so or .lua")
+
+
+def _add_lua(engine: Engine, path: Path, workers: int) -> None:
+    # Imported on use: an engine without Lua plugins starts without LuaJIT.
+    from stellar.lua import LuaError, load_plugin
+
+    try:
+        plugin = load_plugin(path, library=LIBRARY, workers=workers)
+    except LuaError as error:
+        raise PluginError(str(error)) from error
+    engine.add_plugin(
+        PluginHandle(
+            name=plugin.name,
+            version=plugin.version,
+            events=plugin.events,
+            entries=plugin.entries,
+            before=plugin.before,
+            after=plugin.after,
+            context_size=plugin.context_size,
+            fail_open=plugin.fail_open,
+            owner=plugin,
+        )
+    )

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine process of an appliance: `python -m stellar.engine.process --config FILE`.
+
+Builds the engine from the configuration, takes up the policy it kept, runs each worker on a thread
+of its own without the GIL, and answers calls on `engine.sock` from its main thread. It needs no
+control daemon: stopping that one stops no packet. Exits 0 when it was asked to stop, 1 when it
+could not start or a worker ended by itself, 2 for a wrong configuration.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from stellar.engine import Engine, PolicyError, StellarError
+from stellar.engine.calls import Calls
+from stellar.engine.config import ApplianceConfig, ConfigError, FailAction, load_config
+from stellar.engine.plugins import add_plugin, personality_plugin
+from stellar.engine.server import CallServer
+
+__all__ = ["build_engine", "main"]
+
+_log = logging.getLogger(__name__)
+
+
+def build_engine(config: ApplianceConfig) -> Engine:
+    """An engine with the interfaces, wires, plugins and outputs of the configuration, started."""
+    session = config.engine.session
+    engine = Engine(
+        workers=config.engine.workers,
+        session_capacity=session.capacity,
+        full_action=session.full_action.value,
+        verify_checksums=config.engine.verify_checksums,
+        inline=bool(config.wires),
+        pass_malformed=config.engine.pass_malformed,
+        timeouts={name: getattr(session.timeout, name) for name in session.timeout.__slots__},
+    )
+    try:
+        _add_topology(engine, config)
+        add_plugin(
+            engine, personality_plugin(config.personality.value), workers=config.engine.workers
+        )
+        for plugin in config.plugins:
+            add_plugin(engine, plugin, workers=config.engine.workers)
+        config.events.path.parent.mkdir(parents=True, exist_ok=True)
+        engine.set_event_output(
+            str(config.events.path), [each.value for each in config.events.types]
+        )
+        engine.start()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def _add_topology(engine: Engine, config: ApplianceConfig) -> None:
+    ids = {
+        interface.name: engine.add_interface(
+            interface.name, _device_uri(config, interface.name, interface.device)
+        )
+        for interface in config.interfaces
+    }
+    for wire in config.wires:
+        first, second = wire.between
+        engine.add_wire(ids[first], ids[second], pass_non_ip=wire.pass_non_ip)
+    for tap in config.taps:
+        engine.add_tap(ids[tap.interface])
+
+
+def _device_uri(config: ApplianceConfig, name: str, device: str) -> str:
+    """The device of an interface, with what its wire says about failing (xdp: alone carries it)."""
+    devices = {interface.name: interface.device for interface in config.interfaces}
+    for wire in config.wires:
+        if name not in wire.between or not device.startswith("xdp:"):
+            continue
+        other = wire.between[1 - wire.between.index(name)]
+        options = [f"fail={wire.fail.value}"]
+        if wire.fail is FailAction.OPEN and devices[other].startswith("xdp:"):
+            options.append(f"peer={devices[other].removeprefix('xdp:').partition('?')[0]}")
+        return device + ("&" if "?" in device else "?") + "&".join(options)
+    return device
+
+
+def _restore_policy(engine: Engine, image: Path) -> None:
+    """Apply the policy that was in force; a damaged one is said and left to control."""
+    if not image.exists():
+        return
+    try:
+        engine.apply_policy(image.read_bytes())
+    except (PolicyError, OSError) as error:
+        _log.error("policy=refused path=%s error=%r", image, str(error))
+    else:
+        _log.info("policy=restored generation=%d", engine.policy_generation)
+
+
+def _run_worker(engine: Engine, worker: int, cpu: int, server: CallServer) -> None:
+    engine.run_worker(worker, cpu)
+    server.worker_ended()
+
+
+def _serve(engine: Engine, config: ApplianceConfig) -> int:
+    """Run the workers until someone asks to stop; returns the exit code."""
+    server = CallServer(config.engine_socket, Calls(engine, config))
+    cpus = config.engine.cpus
+    threads = [
+        threading.Thread(
+            target=_run_worker,
+            args=(engine, i, cpus[i] if i < len(cpus) else -1, server),
+            name=f"worker-{i}",
+        )
+        for i in range(config.engine.workers)
+    ]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    signal.signal(signal.SIGHUP, lambda *_: engine.reopen_events())
+    for thread in threads:
+        thread.start()
+    _log.info("engine=running workers=%d generation=%d", len(threads), engine.policy_generation)
+    asked = server.run()
+    engine.stop()
+    for thread in threads:
+        thread.join()
+    engine.close()
+    _log.info("engine=stopped asked=%s", asked)
+    return 0 if asked else 1
+
+
+def main() -> int:
+    """Entry point of the process."""
+    parser = argparse.ArgumentParser(prog="stellar.engine.process", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="time=%(asctime)s level=%(levelname)s part=engine %(message)s"
+    )
+    try:
+        config = load_config(arguments.config)
+        for directory in (config.runtime_directory, config.state_directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        engine = build_engine(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (StellarError, OSError) as error:
+        print(f"stellar engine: {error}", file=sys.stderr)
+        return 1
+    _restore_policy(engine, config.policy_image)
+    return _serve(engine, config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
