@@ -52,11 +52,12 @@ static void take_frame(u_char *argument, const struct pcap_pkthdr *header, const
 	struct capture_device *device = (struct capture_device *)argument;
 	uint32_t slot = device->free[--device->free_count];
 	uint8_t *copy = device->slots + (size_t)slot * SLOT_SIZE;
-	memcpy(copy, bytes, header->caplen);
+	uint32_t length = header->caplen < SLOT_SIZE ? header->caplen : SLOT_SIZE;
+	memcpy(copy, bytes, length);
 	device->frames[device->frame_count++] = (struct frame){
 		.data = copy,
-		.length = header->caplen,
-		.wire_length = header->len > header->caplen ? header->len : header->caplen,
+		.length = length,
+		.wire_length = header->len > length ? header->len : length,
 		// tv_usec holds nanoseconds at this precision.
 		.time_ns = (uint64_t)header->ts.tv_sec * 1000000000u + (uint64_t)header->ts.tv_usec,
 		.cookie = slot,

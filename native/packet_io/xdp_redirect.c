@@ -160,6 +160,14 @@ static int open_attached(const char *interface, const char *pin, uint32_t id,
 			 struct bpf_prog_info *ret_info, char *error, size_t error_size)
 {
 	int fd = open_program(interface, pin, id);
+	if (fd == -EPERM) {
+		snprintf(error, error_size,
+			 "xdp:%s: opening the XDP program on it: not permitted (needs "
+			 "CAP_SYS_ADMIN, or "
+			 "pin=DIR)",
+			 interface);
+		return fd;
+	}
 	if (fd < 0)
 		return fail(fd, error, error_size, interface, "opening the XDP program on it");
 	memset(ret_info, 0, sizeof(*ret_info));
