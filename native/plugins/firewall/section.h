@@ -25,8 +25,8 @@
 //  62  1  fallback zone: of addresses in no zone range; 0: none
 //  63  1  zero
 //
-// Zone ids count from 1; 0 is no zone. Zones of a rule are a set of bits, bit i for zone i, all ones
-// for any (no zone included). An address as one number: IPv4 as u32, IPv6 as 16 bytes, most
+// Zone ids count from 1; 0 is no zone. Zones of a rule are a set of bits, bit i for zone i, all
+// ones for any (no zone included). An address as one number: IPv4 as u32, IPv6 as 16 bytes, most
 // significant first. Ranges of one set, and zone ranges, are in ascending order and do not touch
 // each other: the compiler has merged them, and settled the longest prefix. Services of one set are
 // ordered by protocol and port. Ports are the responder's; with ICMP type << 8 | code; protocols
