@@ -4,23 +4,24 @@
 //
 // Layout. A session is a 32-bit index into two parallel arrays and, when it needs more, a record in
 // a slab:
-//	struct session_hot	64 bytes, one cache line: all that a packet of a known session
-// touches 	struct session_cold	48 bytes: what opening, closing, listing and timers touch
-// struct session_extension	IPv6 addresses, alias key, family ties, lock, metadata
+//   struct session_hot        64 bytes, one line: all that a packet of a known session touches
+//   struct session_cold       48 bytes: what opening, closing, listing and timers touch
+//   struct session_extension  IPv6 addresses, alias key, family ties, lock, metadata
 // and one or two entries in the index (index.h), 8 bytes a session at capacity. No pointers but the
 // metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The arrays
 // are reserved whole at creation (huge pages when there are any) and populated as they are touched;
 // nothing moves or grows later, but the slab of extensions, by chunks.
 //
-// A packet's way through:
-//	session_key_from_packet for each packet of the burst
-//	session_table_hash_burst, session_table_prefetch, session_table_find_hints for the burst
-//	and then packet by packet, in order:
-//	session_table_advance		expire what is due before this packet's time
-//	session_table_lookup		the hint saves the search, it never decides
-//	  none: session_table_insert
-//	session_table_get_direction, session_hot_touch, tcp_track, session_table_count,
-//session_hot_next_state, 	session_table_rearm when the TCP state changed
+// A packet's way through. For the burst:
+//   session_key_from_packet for each packet
+//   session_table_hash_burst, session_table_prefetch, session_table_find_hints
+// then packet by packet, in order:
+//   session_table_advance         expire what is due before this packet's time
+//   session_table_lookup          the hint saves the search, it never decides
+//   session_table_insert          when there is none
+//   session_table_get_direction, session_hot_touch, session_table_count
+//   tcp_track, and session_table_rearm when the TCP state changed
+//   session_hot_next_state        OPENING or ACTIVE
 // A hint is the first candidate that the index held before the burst. Keys are unique in the table
 // and a freed line matches no key, so a hint whose key matches is the answer, whatever happened
 // since; any other means a search. Results therefore do not depend on how packets were cut into
@@ -36,14 +37,13 @@
 //	index = session_table_pick_victim(table);
 //	if (index != SESSION_NONE) { close it, reason evicted; insert again }
 // Victims are sessions in OPENING that are not locked: the oldest of those younger than the
-// shortest opening timeout, then, when there is none, one that a short scan comes across. At most
-// SESSION_VICTIM_WORK sessions are looked at in one call; none found means drop_new.
+// shortest opening timeout, then, when there is none, one that a short scan comes across. One call
+// looks at SESSION_VICTIM_WORK sessions in either way at most; none found means drop_new.
 //
 // Second keys (aliases). session_table_add_alias makes a session answer to a second key as well.
 // The alias stands in the extension; its index entry leads to the same session, whose hot line says
 // SESSION_HAS_ALIAS: on a mismatch of the first key the second is compared. The source side of a
-// packet that came by the alias is relative to the alias key: session_table_lookup says which it
-// was.
+// packet that came by the alias is relative to the alias key: session_table_get_direction knows.
 //
 // Thread: the worker's. Errors: -errno; a failed allocation changes nothing.
 #pragma once
@@ -94,8 +94,8 @@ struct session_hot {
 		};
 		uint64_t ports_tag;
 	};
-	uint64_t
-		address; // IPv4: both addresses; IPv6: the hash, the addresses are in the extension
+	// IPv4: both addresses. IPv6: the hash; the addresses are in the extension.
+	uint64_t address;
 	union {
 		struct {
 			uint16_t tenant;
