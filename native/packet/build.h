@@ -3,8 +3,8 @@
 // Frames the engine makes itself: the replies of a verdict. They answer a decoded packet toward its
 // sender, with the same link layer (addresses swapped, VLAN tags kept). Never answers a packet that
 // RFC 1122 3.2.2 and RFC 4443 2.4(e) forbid answering: an ICMP error, a broadcast or multicast, a
-// fragment that is not the first; nor one whose link layer has no way back (Linux cooked captures do
-// not have the receiver's address). Leaves no byte of the frame unwritten.
+// fragment that is not the first; nor one whose link layer has no way back (Linux cooked captures
+// lack the receiver's address). Leaves no byte of the frame unwritten.
 #pragma once
 
 #include <stddef.h>
