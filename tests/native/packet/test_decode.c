@@ -4,6 +4,8 @@
 
 #include "samples.h"
 
+#include "packet/cursor.h"
+
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,6 +212,86 @@ static void test_icmp_type_and_code_are_read(void **state)
 	assert_int_equal(packet.icmp_code, 4);
 }
 
+static void check_identifier(enum sample_id id, uint32_t type_at, uint8_t type, bool has_identifier)
+{
+	struct packet packet;
+	uint8_t bytes[SAMPLE_SIZE_MAX];
+	size_t length = hex_read(samples[id].hex, bytes, sizeof(bytes));
+	bytes[type_at] = type;
+
+	guard_decode(&guard, bytes, length, length, 1, false, &packet);
+
+	uint16_t identifier = load_be16(bytes + type_at + 4);
+	assert_int_equal(packet.icmp_type, type);
+	assert_int_equal(packet.source_port, has_identifier ? identifier : 0);
+	assert_int_equal(packet.destination_port, has_identifier ? identifier : 0);
+}
+
+static void test_icmp_identifier_is_that_of_queries_and_their_replies(void **state)
+{
+	const uint8_t queries[] = {0, 8, 13, 14, 15, 16, 17, 18, 42, 43};
+	const uint8_t others[] = {3, 4, 5, 9, 10, 11, 12, 19, 41, 44};
+	const uint8_t queries_v6[] = {128, 129, 160, 161};
+	const uint8_t others_v6[] = {1, 2, 3, 127, 130, 135, 159, 162};
+
+	for (size_t at = 0; at < sizeof(queries); at++)
+		check_identifier(SAMPLE_ICMP4_ECHO, 34, queries[at], true);
+	for (size_t at = 0; at < sizeof(others); at++)
+		check_identifier(SAMPLE_ICMP4_ECHO, 34, others[at], false);
+	for (size_t at = 0; at < sizeof(queries_v6); at++)
+		check_identifier(SAMPLE_ICMP6_ECHO, 54, queries_v6[at], true);
+	for (size_t at = 0; at < sizeof(others_v6); at++)
+		check_identifier(SAMPLE_ICMP6_ECHO, 54, others_v6[at], false);
+}
+
+// Each ICMP belongs to one version of IP; over the other it is just a protocol.
+static void check_protocol_is_unknown(enum sample_id id, uint32_t protocol_at, uint8_t protocol)
+{
+	struct packet packet;
+	uint8_t bytes[SAMPLE_SIZE_MAX];
+	size_t length = hex_read(samples[id].hex, bytes, sizeof(bytes));
+	bytes[protocol_at] = protocol;
+
+	guard_decode(&guard, bytes, length, length, 1, false, &packet);
+
+	assert_false(packet.has_transport);
+	assert_int_equal(packet.protocol, protocol);
+	assert_int_equal(packet.layers[packet.layer_count - 1].type, STELLAR_LAYER_UNKNOWN);
+}
+
+static void test_icmp_over_the_other_ip_is_unknown(void **state)
+{
+	check_protocol_is_unknown(SAMPLE_ICMP4_ECHO, 23, 58);
+	check_protocol_is_unknown(SAMPLE_ICMP6_ECHO, 20, 1);
+}
+
+static void test_vlan_tags_of_all_types_are_known(void **state)
+{
+	const uint16_t types[] = {0x8100, 0x88a8, 0x9100};
+	struct packet packet;
+	uint8_t bytes[SAMPLE_SIZE_MAX];
+	size_t length = hex_read(samples[SAMPLE_QINQ_UDP4].hex, bytes, sizeof(bytes));
+
+	for (size_t at = 0; at < 3; at++) {
+		store_be16(bytes + 12, types[at]);
+		guard_decode(&guard, bytes, length, length, 1, true, &packet);
+		assert_int_equal(packet.decode_events, 0);
+		assert_int_equal(packet.tag, 100 << 12 | 200);
+	}
+}
+
+static void test_tcp_urgent_pointer_is_read(void **state)
+{
+	struct packet packet;
+	uint8_t bytes[SAMPLE_SIZE_MAX];
+	size_t length = hex_read(samples[SAMPLE_TCP4_DATA].hex, bytes, sizeof(bytes));
+	store_be16(bytes + 52, 0x0102);
+
+	guard_decode(&guard, bytes, length, length, 1, false, &packet);
+
+	assert_int_equal(packet.tcp.urgent, 0x0102);
+}
+
 static void check_fragment(enum sample_id id, bool is_fragment, bool is_first)
 {
 	struct packet packet;
@@ -350,6 +432,10 @@ int main(void)
 		cmocka_unit_test(test_tcp_data_has_aligned_timestamps),
 		cmocka_unit_test(test_tcp_window_scale_is_at_most_14),
 		cmocka_unit_test(test_icmp_type_and_code_are_read),
+		cmocka_unit_test(test_icmp_identifier_is_that_of_queries_and_their_replies),
+		cmocka_unit_test(test_icmp_over_the_other_ip_is_unknown),
+		cmocka_unit_test(test_vlan_tags_of_all_types_are_known),
+		cmocka_unit_test(test_tcp_urgent_pointer_is_read),
 		cmocka_unit_test(test_fragments_are_marked_but_atomic_ones),
 		cmocka_unit_test(test_first_fragment_may_end_in_the_header),
 		cmocka_unit_test(test_llc_length_past_the_end_does_not_trim),

@@ -64,6 +64,7 @@ static const struct row rows[] = {
 	ROW(IPV4_FRAGMENT, FRAGMENT4_FIRST, .verify = true),
 	ROW(IPV4_FRAGMENT, FRAGMENT4_LAST, .verify = true),
 	ROW(IPV4_FRAGMENT_MALFORMED, FRAGMENT4_FIRST, .patches = {{16, "002b"}}, .others = BIT(IPV4_FRAGMENT)),
+	ROW(IPV4_FRAGMENT_MALFORMED, FRAGMENT4_FIRST, .patches = {{16, "0028"}}, .others = BIT(IPV4_FRAGMENT)),
 	ROW(IPV4_FRAGMENT_MALFORMED, FRAGMENT4_LAST, .patches = {{20, "1ffb"}}, .others = BIT(IPV4_FRAGMENT)),
 	ROW(IPV6_TRUNCATED, ICMP6_ECHO, .length = 53),
 	ROW(IPV6_VERSION_WRONG, ICMP6_ECHO, .patches = {{14, "40"}}),
