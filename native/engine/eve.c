@@ -141,42 +141,44 @@ static void put_rule(struct text *text, uint32_t generation, uint32_t rule_id, c
 }
 
 // Suricata's flow states: new, established, closed.
-static const char *flow_state(const struct output_record *record)
+static const char *eve_state(const struct output_record *record)
 {
 	if (record->closing_reason == STELLAR_CLOSED_FIN ||
 	    record->closing_reason == STELLAR_CLOSED_RST)
 		return "closed";
-	return record->flow.state == STELLAR_SESSION_OPENING ? "new" : "established";
+	return record->session.state == STELLAR_SESSION_OPENING ? "new" : "established";
 }
 
-static void put_flow(struct text *text, const struct engine *engine,
-		     const struct output_record *record)
+static void put_session(struct text *text, const struct engine *engine,
+			const struct output_record *record)
 {
-	const struct session_record *flow = &record->flow;
+	const struct session_record *session = &record->session;
 
-	put_head(text, engine, record->time_ns, flow->id, flow->ingress_id, flow->tag, "flow");
-	put_endpoints(text, &flow->originator, &flow->responder, flow->protocol);
-	if (flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6)
-		put(text, ",\"icmp_type\":%u,\"icmp_code\":%u", flow->responder.port >> 8,
-		    flow->responder.port & 0xff);
+	put_head(text, engine, record->time_ns, session->id, session->ingress_id, session->tag,
+		 "flow");
+	put_endpoints(text, &session->originator, &session->responder, session->protocol);
+	if (session->protocol == IPPROTO_ICMP || session->protocol == IPPROTO_ICMPV6)
+		put(text, ",\"icmp_type\":%u,\"icmp_code\":%u", session->responder.port >> 8,
+		    session->responder.port & 0xff);
 	put(text,
 	    ",\"flow\":{\"pkts_toserver\":%" PRIu64 ",\"pkts_toclient\":%" PRIu64
 	    ",\"bytes_toserver\":%" PRIu64 ",\"bytes_toclient\":%" PRIu64 ",",
-	    flow->packets[STELLAR_FORWARD], flow->packets[STELLAR_REVERSE],
-	    flow->bytes[STELLAR_FORWARD], flow->bytes[STELLAR_REVERSE]);
-	put_time(text, "start", flow->start_ns);
+	    session->packets[STELLAR_FORWARD], session->packets[STELLAR_REVERSE],
+	    session->bytes[STELLAR_FORWARD], session->bytes[STELLAR_REVERSE]);
+	put_time(text, "start", session->start_ns);
 	put(text, ",");
-	put_time(text, "end", flow->last_ns);
+	put_time(text, "end", session->last_ns);
 	put(text, ",\"age\":%" PRIu64 ",\"state\":\"%s\",\"reason\":\"%s\",\"alerted\":false",
-	    flow->last_ns / 1000000000u - flow->start_ns / 1000000000u, flow_state(record),
+	    session->last_ns / 1000000000u - session->start_ns / 1000000000u, eve_state(record),
 	    stellar_closing_reason_name(record->closing_reason));
-	if (flow->blocked)
+	if (session->blocked)
 		put(text, ",\"action\":\"drop\"");
 	put(text, "}");
-	if (flow->protocol == IPPROTO_TCP)
-		put(text, ",\"tcp\":{\"state\":\"%s\"}", stellar_tcp_state_name(flow->tcp_state));
+	if (session->protocol == IPPROTO_TCP)
+		put(text, ",\"tcp\":{\"state\":\"%s\"}",
+		    stellar_tcp_state_name(session->tcp_state));
 	put(text, ",\"stellar\":{");
-	put_rule(text, flow->generation, flow->rule_id, record->rule_name);
+	put_rule(text, session->generation, session->rule_id, record->rule_name);
 	put(text, "}}\n");
 }
 
@@ -263,8 +265,8 @@ size_t eve_format(const struct engine *engine, const struct output_record *recor
 
 	*lines += 1;
 	switch ((enum output_type)record->type) {
-	case OUTPUT_FLOW:
-		put_flow(&text, engine, record);
+	case OUTPUT_SESSION:
+		put_session(&text, engine, record);
 		break;
 	case OUTPUT_DROP:
 		put_drop(&text, engine, record);

@@ -17,7 +17,7 @@
 #define OUTPUT_NAME_SIZE 64
 
 enum output_type {
-	OUTPUT_FLOW,
+	OUTPUT_SESSION,
 	OUTPUT_DROP,
 	OUTPUT_ANOMALY,
 	OUTPUT_STATS,
@@ -46,10 +46,10 @@ struct output_packet {
 struct output_record {
 	uint64_t time_ns; // engine time
 	uint8_t type; // enum output_type
-	uint8_t closing_reason; // flow
-	char rule_name[OUTPUT_NAME_SIZE]; // flow, drop: "" when the rule has none
+	uint8_t closing_reason; // session
+	char rule_name[OUTPUT_NAME_SIZE]; // session, drop: "" when the rule has none
 	union {
-		struct session_record flow;
+		struct session_record session;
 		struct {
 			struct output_packet packet;
 			struct verdict verdict;

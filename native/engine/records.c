@@ -56,17 +56,17 @@ static void copy_rule_name(struct worker *worker, uint16_t plugin_id, uint32_t g
 	}
 }
 
-void record_flow(struct worker *worker, const struct session *session, uint8_t closing_reason)
+void record_session(struct worker *worker, const struct session *session, uint8_t closing_reason)
 {
-	struct output_record *record = reserve(worker, STELLAR_EVE_FLOW, OUTPUT_FLOW);
+	struct output_record *record = reserve(worker, STELLAR_EVE_FLOW, OUTPUT_SESSION);
 
 	if (record == NULL)
 		return;
-	session_record_fill(session, &record->flow);
+	session_record_fill(session, &record->session);
 	record->closing_reason = closing_reason;
-	if (record->flow.rule_id != STELLAR_RULE_NONE)
-		copy_rule_name(worker, STELLAR_PLUGIN_NONE, record->flow.generation,
-			       record->flow.rule_id, record->rule_name);
+	if (record->session.rule_id != STELLAR_RULE_NONE)
+		copy_rule_name(worker, STELLAR_PLUGIN_NONE, record->session.generation,
+			       record->session.rule_id, record->rule_name);
 	output_ring_push(&worker->output_ring);
 }
 

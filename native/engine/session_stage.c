@@ -4,7 +4,7 @@
 // and the plugins, which know no table.
 //
 // Closing is always the same path (session_stage_close): state CLOSING, the closing event to those
-// who may hear it, the flow record, contexts freed, the session forgotten. It runs between packets
+// who may hear it, its record written, contexts freed, the session forgotten. It runs between packets
 // (timers) or before the packet that causes it (eviction, port reuse), never during a callback.
 // Worker's thread.
 
@@ -49,7 +49,7 @@ void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
 
 	session_view(worker, index, &session);
 	session_set_closing_reason(&session, reason);
-	record_flow(worker, &session, reason);
+	record_session(worker, &session, reason);
 	session.hot->state = STELLAR_SESSION_CLOSING;
 	plugin_deliver(worker, &session, &event);
 	plugin_block_close(worker, &session);

@@ -218,7 +218,7 @@ void plugin_drain(struct worker *worker, struct session *session);
 void plugin_stage(struct worker *worker, struct packet *packet);
 
 // records.c: fill output records.
-void record_flow(struct worker *worker, const struct session *session, uint8_t closing_reason);
+void record_session(struct worker *worker, const struct session *session, uint8_t closing_reason);
 void record_drop(struct worker *worker, const struct packet *packet);
 void record_anomaly(struct worker *worker, const struct packet *packet);
 void record_stats(struct worker *worker);

@@ -57,9 +57,9 @@ cdef extern from "stellar/session.h" nogil:
     const char *stellar_session_state_name(uint32_t state)
     const char *stellar_tcp_state_name(uint32_t state)
 
-cdef extern from "stellar/plugin.h" nogil:
-    ctypedef void (*plugin_entry_fn "void (*)(struct session *, void *)")(session *, void *)
+ctypedef void (*plugin_entry_fn)(session *session, void *context) noexcept nogil
 
+cdef extern from "stellar/plugin.h" nogil:
     struct plugin:
         uint32_t abi_version
         uint32_t struct_size

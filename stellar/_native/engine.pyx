@@ -2,7 +2,7 @@
 """One `Engine` owns one `struct engine`."""
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from stellar._native cimport capi
 from stellar._native.errors cimport check
@@ -170,8 +170,7 @@ cdef class Engine:
         for worker in range(len(plugin.entries)):
             check(capi.engine_set_plugin_entry(
                 self.get(), plugin_id, worker,
-                <void (*)(capi.session *, void *) noexcept nogil><size_t>plugin.entries[worker], NULL),
-                NULL, PluginError)
+                <capi.plugin_entry_fn><size_t>plugin.entries[worker], NULL), NULL, PluginError)
         self.plugins.append(plugin)
         return plugin_id
 

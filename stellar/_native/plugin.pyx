@@ -40,7 +40,7 @@ cdef class PluginHandle:
         self.plugin.context_size = context_size
         self.plugin.context_persistent_size = context_persistent_size
         self.plugin.fail_action = 1 if fail_open else 0
-        self.plugin.entry = <void (*)(capi.session *, void *) noexcept nogil><size_t>self.entries[0]
+        self.plugin.entry = <capi.plugin_entry_fn><size_t>self.entries[0]
 
     cdef const char *keep(self, str text) except NULL:
         """Bytes of a text that live as long as this object."""

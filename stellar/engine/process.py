@@ -37,21 +37,12 @@ def build_engine(config: ApplianceConfig) -> Engine:
         pass_malformed=config.engine.pass_malformed,
         timeouts={name: getattr(session.timeout, name) for name in session.timeout.__slots__},
     )
-    try:
-        _add_topology(engine, config)
-        add_plugin(
-            engine, personality_plugin(config.personality.value), workers=config.engine.workers
-        )
-        for plugin in config.plugins:
-            add_plugin(engine, plugin, workers=config.engine.workers)
-        config.events.path.parent.mkdir(parents=True, exist_ok=True)
-        engine.set_event_output(
-            str(config.events.path), [each.value for each in config.events.types]
-        )
-        engine.start()
-    except BaseException:
-        engine.close()
-        raise
+    _add_topology(engine, config)
+    for plugin in (personality_plugin(config.personality.value), *config.plugins):
+        add_plugin(engine, plugin, workers=config.engine.workers)
+    config.events.path.parent.mkdir(parents=True, exist_ok=True)
+    engine.set_event_output(str(config.events.path), [each.value for each in config.events.types])
+    engine.start()
     return engine
 
 

@@ -59,7 +59,7 @@ def run(options: ReplayOptions) -> ReplayResult:
     """
     if options.write is not None and len(options.captures) != 1:
         raise ValueError("write goes with exactly one capture")
-    if options.events not in (None, "-"):
+    if options.events is not None and options.events != "-":
         Path(options.events).write_bytes(b"")
     figures = Figures()
     problems: list[str] = []
