@@ -93,12 +93,12 @@ class FakeEngine:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> ApplianceConfig:
+def config_text(tmp_path: Path) -> str:
     policy = tmp_path / "policy.yml"
     policy.write_text(POLICY)
     (tmp_path / "run").mkdir()
     (tmp_path / "state").mkdir()
-    text = f"""\
+    return f"""\
 personality: firewall
 policy: {policy}
 runtime_directory: {tmp_path}/run
@@ -110,7 +110,11 @@ interfaces:
 wires: [{{between: [inside, outside]}}]
 events: {{path: {tmp_path}/log/eve.json}}
 """
-    return parse_config(text, "stellar.yml")
+
+
+@pytest.fixture
+def config(config_text: str) -> ApplianceConfig:
+    return parse_config(config_text, "stellar.yml")
 
 
 @pytest.fixture
