@@ -23,8 +23,9 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(answer)
         return 0
     rows = [
-        [interface["name"], *(interface.get(figure, "-") for figure in _FIGURES)]
+        [interface["name"], interface.get("device", "-")]
+        + [interface.get(figure, "-") for figure in _FIGURES]
         for interface in answer["interfaces"]
     ]
-    print_table(("name", *(figure.replace("_", " ") for figure in _FIGURES)), rows)
+    print_table(("name", "device", *(figure.replace("_", " ") for figure in _FIGURES)), rows)
     return 0

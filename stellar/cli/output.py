@@ -31,7 +31,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 def format_endpoint(endpoint: dict[str, Any]) -> str:
     """An address and its port, as in a URL."""
-    address, port = endpoint["address"], endpoint["port"]
+    address, port = endpoint["address"] or "-", endpoint["port"]
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 

@@ -94,8 +94,7 @@ class PolicyKeeper:
 
     async def generation(self) -> int:
         """The generation that the engine has in force; 0 when none."""
-        stats = await self._engine.call("stats")
-        return int(stats["policy"]["generation"])
+        return int((await self._engine.call("ping"))["generation"])
 
     async def restore(self) -> PolicyState | None:
         """Give an engine without a policy the last one, or at first the configuration's."""

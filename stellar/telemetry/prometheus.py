@@ -34,6 +34,7 @@ _TOTALS = (
 )
 _LEVELS = (
     ("packets.held", "stellar_held_packets_gauge", "Frames queued or awaiting a verdict"),
+    ("imbalance", "stellar_imbalance_packets_gauge", "What conservation is off by: 0"),
     ("sessions.active", "stellar_active_sessions_gauge", "Sessions in the table"),
     ("sessions.capacity", "stellar_capacity_sessions_gauge", "Sessions the table can hold"),
     ("policy.generation", "stellar_policy_generation_gauge", "Policy in force; 0: none"),

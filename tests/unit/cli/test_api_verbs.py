@@ -202,4 +202,4 @@ def test_plugins_and_interfaces_are_tables(command):
     _, interfaces, _ = command(["interface", "list"])
 
     assert plugins.splitlines()[1].split()[:4] == ["firewall", "1", "yes", "9"]
-    assert interfaces.splitlines()[1].split()[:3] == ["inside", "10", "900"]
+    assert interfaces.splitlines()[1].split()[:4] == ["inside", "-", "10", "900"]

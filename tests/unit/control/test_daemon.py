@@ -97,8 +97,8 @@ def test_rejected_policy_is_told_by_health(config, fake_engine):
 
     async def main():
         asked = asyncio.Event()
-        stats = fake_engine.answers["stats"]
-        fake_engine.answers["stats"] = lambda request: (asked.set(), stats(request))[1]
+        ping = fake_engine.answers["ping"]
+        fake_engine.answers["ping"] = lambda request: (asked.set(), ping(request))[1]
         daemon = make_daemon(config)
 
         async def look():

@@ -37,7 +37,7 @@ def stellar_run(tmp_path, config_text):
 
     def start(*words, engine=LIVES, is_ready=True):
         program = PROGRAM.format(engine=engine, is_ready=is_ready)
-        command = [sys.executable, "-c", program, "run", "--config", str(path), *words]
+        command = [sys.executable, "-P", "-c", program, "run", "--config", str(path), *words]
         return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
     return start
