@@ -34,6 +34,7 @@ class Verb:
 
 VERBS = (
     Verb(("run",), "run the appliance: engine and control daemon"),
+    Verb(("replay",), "run captures through the engine, offline"),
     Verb(("policy", "check"), "say what is wrong with a policy, if anything"),
     Verb(("policy", "render"), "print the policy that a template makes"),
     Verb(("policy", "apply"), "put a policy in force"),
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         parser = _Parser(prog=f"stellar {' '.join(verb.words)}", description=module.__doc__)
         parser.add_argument("--debug", action="store_true", help="show where an error comes from")
         module.add_arguments(parser)
-        code = int(module.run(parser.parse_args(words[len(verb.words) :])))
+        code = int(module.run(parser.parse_intermixed_args(words[len(verb.words) :])))
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -83,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(error: Exception) -> int:
     """Put an error on standard error; returns its exit code."""
+    from stellar import engine
     from stellar.policy.errors import PolicyError
 
     match error:
@@ -90,8 +92,10 @@ def _report(error: Exception) -> int:
             code = error.code
         case ConfigError():
             code = ExitCode.USAGE
-        case PolicyError():
+        case PolicyError() | engine.PolicyError():
             code = ExitCode.POLICY_REJECTED
+        case engine.StellarError():
+            code = ExitCode.FAILED
         case OSError() if error.filename is not None:
             print(f"{error.filename}: {error.strerror}", file=sys.stderr)
             return ExitCode.FAILED
