@@ -27,7 +27,13 @@ def mandatory(value: object) -> object:
 
 def to_json(value: object) -> str:
     """Write a value as JSON, which is YAML too: lists and quoted text on one line."""
-    return json.dumps(value)
+    return json.dumps(value, default=_refuse)
+
+
+def _refuse(value: object) -> object:
+    if isinstance(value, jinja2.Undefined):
+        return str(value)  # raises UndefinedError, which names the variable
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 FILTERS: Mapping[str, Callable[..., object]] = {

@@ -29,6 +29,7 @@ def _error(text: str, **variables: object) -> str:
         ("{% if absent %}\n{% endif %}\n", 1, "'absent' is undefined"),
         ("{% macro m() %}\n{{ absent }}\n{% endmacro %}\n{{ m() }}\n", 2, "'absent' is undefined"),
         ("\n{{ absent | mandatory }}\n", 2, "mandatory variable 'absent' is undefined"),
+        ("\n{{ [absent] | to_json }}\n", 2, "'absent' is undefined"),
         ("\n{% if %}\n", 2, "Expected an expression"),
         ("a\n{% for x in known %}\n", 2, "Unexpected end of template"),
         ("\n\n{{ 1 // 0 }}\n", 3, "ZeroDivisionError"),
