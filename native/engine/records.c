@@ -106,7 +106,9 @@ void record_drop(struct worker *worker, const struct packet *packet)
 		return;
 	fill_packet(worker, packet, &record->drop.packet);
 	record->drop.verdict = packet->verdict;
-	if (packet->verdict.rule_id != STELLAR_RULE_NONE)
+	// A plugin may name its default too; an engine's own reason has no rule to name.
+	if (packet->verdict.rule_id != STELLAR_RULE_NONE ||
+	    packet->verdict.drop_reason == STELLAR_DROPPED_POLICY_DEFAULT)
 		copy_rule_name(worker, packet->verdict.disposition_plugin_id,
 			       packet->verdict.generation, packet->verdict.rule_id,
 			       record->rule_name);

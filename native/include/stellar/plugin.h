@@ -71,8 +71,9 @@ struct plugin {
 			      uint32_t generation);
 	void (*policy_retire)(struct plugin_host *host, void *state, void *prepared);
 
-	// Name of a rule of a prepared policy, for verdict records; NULL when it has none. Lives
-	// as long as the prepared policy. Worker thread.
+	// Name of a rule of a prepared policy, for verdict records; NULL when it has none. Asked
+	// for STELLAR_RULE_NONE with drop reason policy_default: the default's name. Lives as long
+	// as the prepared policy. Worker thread.
 	const char *(*policy_rule_name)(const void *prepared, uint32_t rule_id);
 };
 
