@@ -8,6 +8,9 @@
 
 #include <stellar/packet_io.h>
 
+#include <byteswap.h>
+#include <string.h>
+
 // What libpcap and Wireshark also take as the sanity limit of a frame.
 #define PCAP_FRAME_MAX 262144u
 
@@ -61,8 +64,20 @@ int pcap_reader_read(struct pcap_reader *reader, struct frame *ret_frames, size_
 int pcap_reader_fault(struct pcap_reader *reader, size_t at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-uint16_t pcap_reader_load16(const struct pcap_reader *reader, size_t at);
-uint32_t pcap_reader_load32(const struct pcap_reader *reader, size_t at);
+// A number of the file; the caller has checked that it lies within.
+static inline uint16_t pcap_reader_load16(const struct pcap_reader *reader, size_t at)
+{
+	uint16_t value;
+	memcpy(&value, reader->bytes + at, sizeof(value));
+	return reader->swapped ? bswap_16(value) : value;
+}
+
+static inline uint32_t pcap_reader_load32(const struct pcap_reader *reader, size_t at)
+{
+	uint32_t value;
+	memcpy(&value, reader->bytes + at, sizeof(value));
+	return reader->swapped ? bswap_32(value) : value;
+}
 
 // The LINKTYPE_ value of the number in a file: old programs wrote their system's DLT_ value.
 uint16_t pcap_link_type(uint32_t value);
