@@ -4,9 +4,9 @@
 // and the plugins, which know no table.
 //
 // Closing is always the same path (session_stage_close): state CLOSING, the closing event to those
-// who may hear it, its record written, contexts freed, the session forgotten. It runs between packets
-// (timers) or before the packet that causes it (eviction, port reuse), never during a callback.
-// Worker's thread.
+// who may hear it, its record written, contexts freed, the session forgotten. It runs between
+// packets (timers) or before the packet that causes it (eviction, port reuse), never during a
+// callback. Worker's thread.
 
 #include <errno.h>
 #include <string.h>

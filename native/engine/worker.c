@@ -48,7 +48,7 @@ static int create_table(struct worker *worker)
 	int result = session_table_create(&table_config, &worker->table);
 
 	if (result == 0 && config->first_session_id != 0)
-		worker->table->serial = config->first_session_id;
+		worker->table->serial = config->first_session_id - 1;
 	worker->ledger.sessions.capacity = config->session_capacity;
 	return result;
 }
