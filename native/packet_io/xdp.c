@@ -30,6 +30,9 @@
 #define RX_FRAMES 2048u
 #define TX_FRAMES 2048u
 #define UMEM_FRAMES (RX_FRAMES + TX_FRAMES)
+// The kernel publishes what it took from the fill ring after it has published the received frames,
+// so a frame can come back while its place still looks taken: twice the room is always enough.
+#define FILL_RING_SIZE (2 * RX_FRAMES)
 #define UMEM_FRAME_SIZE_MAX 4096u // bytes, and the kernel takes no more than a page
 #define UMEM_FRAME_SIZE_MIN 2048u
 #define KERNEL_HEADROOM 256u // XDP_PACKET_HEADROOM: what the kernel keeps before a received frame
@@ -144,7 +147,7 @@ static void xdp_release(struct packet_io_device *base, const struct frame *frame
 	struct xdp_device *device = (struct xdp_device *)base;
 	uint32_t at;
 	uint32_t reserved = xsk_ring_prod__reserve(&device->fill, (uint32_t)count, &at);
-	assert(reserved == count); // the ring holds every rx frame there is
+	assert(reserved == count); // FILL_RING_SIZE
 	for (uint32_t i = 0; i < reserved; i++)
 		*xsk_ring_prod__fill_addr(&device->fill, at + i) = frames[i].cookie;
 	xsk_ring_prod__submit(&device->fill, reserved);
@@ -247,7 +250,7 @@ static void xdp_close(struct packet_io_device *base)
 static int open_socket_once(struct xdp_device *device, const char **ret_step)
 {
 	const struct xsk_umem_config umem_config = {
-		.fill_size = RX_FRAMES,
+		.fill_size = FILL_RING_SIZE,
 		.comp_size = TX_FRAMES,
 		.frame_size = device->frame_size,
 	};

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """xdp: devices on real interfaces: forwarding, the fail action, take-over and removal."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
-from wire import BRIDGE, Wire, run
+from wire import BRIDGE, SERVER_ADDRESS, Wire, run
 
 pytestmark = pytest.mark.root
 
@@ -30,6 +31,21 @@ def test_ping_and_tcp_cross_the_wire(xdp_wire: Wire, mode: str) -> None:
     with xdp_wire.bridged(f"xdp:left?mode={mode}", f"xdp:right?mode={mode}"):
         assert xdp_wire.ping()
         xdp_wire.transfer()
+
+
+def test_flood_crosses_and_every_frame_is_counted(xdp_wire: Wire) -> None:
+    with xdp_wire.bridged(*CLOSED) as bridge:
+        flood = f"ip netns exec {xdp_wire.client} ping -q -f -c 20000 -l 64 {SERVER_ADDRESS}"
+        assert " 0% packet loss" in run(*flood.split()).stdout
+        bridge.terminate()
+        printed, complaints = bridge.communicate(timeout=10)
+
+    left, right = (json.loads(line) for line in printed.splitlines())
+    assert complaints == ""
+    assert left["rx_frames"] >= 20000
+    assert left["rx_frames"] == right["tx_frames"]
+    assert right["rx_frames"] == left["tx_frames"]
+    assert left["rx_missed"] == right["rx_missed"] == 0
 
 
 def test_wire_that_fails_closed_stops_with_the_bridge(xdp_wire: Wire) -> None:
