@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The binding: names come from the headers, errors from one table, handles close once."""
+
+import errno
+
+import pytest
+
+from stellar.engine import (
+    Engine,
+    EngineStateError,
+    PluginError,
+    PluginHandle,
+    PolicyError,
+    ResourceError,
+    StellarError,
+    names,
+    timeout_defaults,
+)
+
+
+def test_names_are_those_of_the_headers() -> None:
+    known = names()
+
+    assert known["drop_reason"][:3] == ["none", "policy_rule", "policy_default"]
+    assert known["closing_reason"][-1] == "parent_closed"
+    assert known["event"][0] == "session_opening"
+    assert known["event"][-1] == "session_closing"
+    assert set(known["raised_event"]) < set(known["event"])
+
+
+def test_timeouts_have_the_defaults_of_the_header() -> None:
+    assert timeout_defaults()["tcp_established_sec"] == 7440
+
+
+def test_closed_engine_refuses_calls_and_closes_again() -> None:
+    engine = Engine(session_capacity=64)
+    engine.close()
+    engine.close()
+
+    with pytest.raises(EngineStateError, match="the engine is closed"):
+        engine.packet_stats()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"workers": 0}, "workers: expected 1 to 64, found 0"),
+        ({"burst_size": 65}, "burst size: expected 1 to 64, found 65"),
+        ({"session_capacity": 63}, "session capacity: expected 64 to"),
+    ],
+)
+def test_configuration_out_of_range_is_refused(arguments: dict[str, int], words: str) -> None:
+    with pytest.raises(StellarError, match=words) as caught:
+        Engine(**arguments)  # type: ignore[arg-type]
+
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_absent_interface_is_a_resource_error_that_names_it() -> None:
+    engine = Engine(session_capacity=64)
+
+    with pytest.raises(ResourceError, match="not-there0"):
+        engine.add_interface("inside", "capture:not-there0")
+
+
+def test_names_and_ends_of_a_wire_are_checked() -> None:
+    engine = Engine(session_capacity=64)
+    first = engine.add_interface("a", "memory:a")
+    engine.add_interface("b", "memory:b")
+
+    with pytest.raises(StellarError, match="interface a: is there already"):
+        engine.add_interface("a", "memory:c")
+    with pytest.raises(StellarError, match="can't be both ends"):
+        engine.add_wire(first, first)
+    engine.add_tap(first)
+    with pytest.raises(EngineStateError, match="interface a: is in a wire or tap already"):
+        engine.add_tap(first)
+
+
+def test_policy_before_the_start_is_refused() -> None:
+    engine = Engine(session_capacity=64)
+
+    with pytest.raises(PolicyError, match="has not been started"):
+        engine.apply_policy(b"x" * 24)
+    with pytest.raises(PolicyError, match="found an empty file"):
+        engine.apply_policy(b"")
+
+
+def test_session_listing_of_an_engine_that_does_not_run_is_refused() -> None:
+    engine = Engine(session_capacity=64)
+    engine.add_tap(engine.add_interface("a", "memory:a"))
+    engine.start()
+
+    with pytest.raises(EngineStateError):
+        engine.list_sessions(0, 0, 10)
+
+
+def test_shared_object_that_is_no_plugin_is_refused() -> None:
+    engine = Engine(session_capacity=64)
+
+    with pytest.raises(StellarError, match="libc.so.6: expected the symbol stellar_plugin"):
+        engine.load_plugin("libc.so.6")
+
+
+def test_plugin_handle_needs_known_events_and_an_entry() -> None:
+    with pytest.raises(PluginError, match="there is no event nonsense"):
+        PluginHandle(name="a", version="1", events=["nonsense"], entries=[1])
+    with pytest.raises(PluginError, match="has no entry function"):
+        PluginHandle(name="a", version="1", events=[], entries=[])
