@@ -55,6 +55,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until stopped."""
+        self._note(await self._restore())  # before anyone can ask: the first answer is the policy
         runners = [await listen(self._api.application(_answer_bugs), self._config.api_socket)]
         try:
             if self._config.metrics.enabled:
@@ -89,15 +90,18 @@ class Daemon:
 
     async def _watch_engine(self) -> None:
         """Look at the engine each second; restore its policy when it has none."""
-        problem: str | None = None
         while not self._stopping.is_set():
-            found = await self._restore()
-            if found != problem:
-                state = "engine_ready" if found is None else "engine_not_ready"
-                _logger.info("event=%s reason=%s", state, quote(found or "none"))
-            problem = self._api.policy_problem = found
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._watch_sec)
+                return
+            self._note(await self._restore())
+
+    def _note(self, problem: str | None) -> None:
+        """Tell health what is wrong, and the log when that changes."""
+        if problem != self._api.policy_problem:
+            state = "engine_ready" if problem is None else "engine_not_ready"
+            _logger.info("event=%s reason=%s", state, quote(problem or "none"))
+        self._api.policy_problem = problem
 
     async def _restore(self) -> str | None:
         """Give the engine its policy where it has none; what is wrong, or None."""
