@@ -2,7 +2,7 @@
 
 // Reading and writing wire bytes. A cursor is what is left of the enclosing layer: it only shrinks,
 // so a layer can never see past what the one outside of it declares. It is passed by value (two
-// registers); the asserts fold away where cursor_has was asked before, which is always.
+// registers); the asserts fold away where cursor_has was asked in the same function.
 #pragma once
 
 #include <assert.h>

@@ -45,13 +45,17 @@ static const struct verdict verdict_none = {
 
 static_assert(STELLAR_DECODE_EVENT_COUNT <= 64, "decode_events is a word of bits");
 
-// The layers array is left as it was: layer_count says how much of it is valid.
+// In pieces that gcc makes wide stores of: as one it becomes a string instruction, and decoding
+// takes a fifth more time. The layers array is left as it was: layer_count says how much of it is
+// valid.
 static void packet_reset(struct packet *packet)
 {
-	size_t first = offsetof(struct packet, layer_count);
-	size_t last = offsetof(struct packet, layers);
-
-	memset((uint8_t *)packet + first, 0, last - first);
+	memset((uint8_t *)packet + offsetof(struct packet, layer_count), 0,
+	       offsetof(struct packet, source_port) - offsetof(struct packet, layer_count));
+	memset((uint8_t *)packet + offsetof(struct packet, source_port), 0,
+	       offsetof(struct packet, tcp) - offsetof(struct packet, source_port));
+	packet->tcp = (struct packet_tcp){0};
+	packet->decode_events = 0;
 	packet->network_offset = PACKET_NO_OFFSET;
 	packet->transport_offset = PACKET_NO_OFFSET;
 	packet->payload_offset = PACKET_NO_OFFSET;
