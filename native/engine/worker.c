@@ -210,7 +210,8 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 	worker_publish(worker);
 }
 
-// One burst of each of the worker's interfaces. Returns the packets, or -EBADMSG for a cut capture.
+// One burst of each of the worker's interfaces. Returns the packets, -EBADMSG for a cut capture, or
+// -ENETDOWN for an interface that is gone.
 static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 {
 	struct engine *engine = worker->engine;
@@ -226,9 +227,9 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 		int count = packet_io_device_rx(interface->device, worker->frames,
 						engine->config.burst_size);
 
-		if (count == -ENODATA || count == -EBADMSG) {
+		if (count == -ENODATA || count == -EBADMSG || count == -ENETDOWN) {
 			interface->ended = true;
-			if (count == -EBADMSG)
+			if (count != -ENODATA)
 				return count;
 			continue;
 		}
@@ -300,11 +301,10 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 		bool all_ended;
 		int count = poll_interfaces(worker, &all_ended);
 
-		if (count == -EBADMSG) {
+		if (count < 0)
 			result = count;
-			continue;
-		}
-		if (all_ended)
+		// A wire with one end is none: whoever runs the worker must begin anew.
+		if (count == -ENETDOWN || (count >= 0 && all_ended))
 			break;
 		boundary(worker);
 		spins = count > 0 ? 0 : spins + 1;

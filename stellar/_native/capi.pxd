@@ -150,7 +150,6 @@ cdef extern from "stellar/engine.h" nogil:
     enum: STELLAR_EVE_DROP
     enum: STELLAR_EVE_ANOMALY
     enum: STELLAR_EVE_STATS
-    enum: STELLAR_EVE_PLUGIN
     enum: STELLAR_PLUGINS_MAX
 
     void engine_config_init(engine_config *ret_config)

@@ -24,7 +24,6 @@ _EVENT_TYPES = {
     "drop": capi.STELLAR_EVE_DROP,
     "anomaly": capi.STELLAR_EVE_ANOMALY,
     "stats": capi.STELLAR_EVE_STATS,
-    "plugin": capi.STELLAR_EVE_PLUGIN,
 }
 
 
@@ -201,7 +200,8 @@ cdef class Engine:
     def run_worker(self, uint32_t worker_id, int cpu=-1):
         """Run one worker on this thread until the engine stops or its captures end.
 
-        Returns False when a capture was cut short (what came before was processed).
+        Returns False when a capture was cut short (what came before was processed) or a live
+        interface is gone.
         """
         cdef capi.engine *handle = self.get()
         cdef int result

@@ -81,7 +81,6 @@ class EventType(enum.Enum):
     DROP = "drop"
     ANOMALY = "anomaly"
     STATS = "stats"
-    PLUGIN = "plugin"
 
 
 def _key(sentence: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:

@@ -87,7 +87,9 @@ def _restore_policy(engine: Engine, image: Path) -> None:
 
 
 def _run_worker(engine: Engine, worker: int, cpu: int, server: CallServer) -> None:
-    engine.run_worker(worker, cpu)
+    if not engine.run_worker(worker, cpu):
+        problems = [engine.interface_error(i) for i in range(len(engine.interface_stats()))]
+        _log.error("worker=%d error=%r", worker, "; ".join(filter(None, problems)))
     server.worker_ended()
 
 

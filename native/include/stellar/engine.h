@@ -129,7 +129,6 @@ STELLAR_PUBLIC void *pm_session_host_data(const struct session *session);
 #define STELLAR_EVE_DROP 0x2u
 #define STELLAR_EVE_ANOMALY 0x4u
 #define STELLAR_EVE_STATS 0x8u
-#define STELLAR_EVE_PLUGIN 0x10u
 STELLAR_PUBLIC int engine_set_event_output(struct engine *engine, const char *path, uint32_t types,
 					   char *error, size_t error_size);
 
@@ -140,7 +139,8 @@ STELLAR_PUBLIC int engine_reopen_events(struct engine *engine);
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 
 // Run one worker on the calling thread until engine_stop, or until its captures end. cpu >= 0 pins
-// the thread. Returns 0; -EBADMSG when a capture was cut (what came before was processed).
+// the thread. Returns 0; -EBADMSG when a capture was cut (what came before was processed);
+// -ENETDOWN when a live interface is gone.
 STELLAR_PUBLIC int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu);
 
 // Ask all workers to finish: they close their sessions (reason shutdown) and return. Any thread.

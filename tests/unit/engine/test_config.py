@@ -47,7 +47,7 @@ wires:
   - {between: [inside, outside], fail: open, pass_non_ip: false}
 taps: [{interface: mirror}]
 plugins: [/usr/lib/stellar/count.lua]
-events: {path: /var/log/stellar/eve.json, types: [flow, plugin]}
+events: {path: /var/log/stellar/eve.json, types: [flow, drop]}
 """
 
 
@@ -72,7 +72,7 @@ def test_whole_document_is_read():
     assert config.wires[0].fail is FailAction.OPEN
     assert config.taps[0].interface == "mirror"
     assert config.plugins == (Path("/usr/lib/stellar/count.lua"),)
-    assert config.events.types == (EventType.FLOW, EventType.PLUGIN)
+    assert config.events.types == (EventType.FLOW, EventType.DROP)
     assert config.metrics.address == "::1"
     assert config.engine_socket == Path("/run/stellar/engine.sock")
     assert config.policy_image == Path("/var/lib/stellar/policy.bin")
