@@ -27,7 +27,6 @@ from stellar.control.sessions import (
     parse_number,
 )
 from stellar.policy.errors import PolicyError
-from stellar.policy.load import Source, load_document
 
 __all__ = ["Api", "failure", "is_trusted", "listen"]
 
@@ -90,6 +89,7 @@ class Api:
             raise SessionFilterError(f"limit: expected a number from 1 to {_LIMIT_MAX}, found '0'")
         cursor = request.query.get("cursor")
         found, following = await page(self._engine, wanted, limit or _LIMIT_DEFAULT, cursor)
+        found = [self._named(record) for record in found]
         return web.json_response({"sessions": found, "cursor": following})
 
     async def session(self, request: web.Request) -> web.Response:
@@ -99,8 +99,8 @@ class Api:
         if record is None:
             return failure(404, "not_found", f"no session {session_id} in the table")
         generation = await self._keeper.generation()
-        verdict = explain(record, self._rules(generation), generation)
-        return web.json_response({**record, "verdict": verdict})
+        record = self._named(record)
+        return web.json_response({**record, "verdict": explain(record, generation)})
 
     async def plugins(self, request: web.Request) -> web.Response:
         """GET /v1/plugins"""
@@ -113,14 +113,13 @@ class Api:
     async def policy(self, request: web.Request) -> web.Response:
         """GET /v1/policy"""
         generation = await self._keeper.generation()
-        kept = self._keeper.kept()
-        is_known = kept is not None and kept.generation == generation
+        state = self._keeper.history.get(generation)
         body = {
             "generation": generation,
-            "name": kept.name if kept and is_known else "",
-            "applied_at": kept.applied_at if kept and is_known else "",
-            "text": kept.text if kept and is_known else "",
-            "rules": list(self._rules(generation)),
+            "name": state.name if state else "",
+            "applied_at": state.applied_at if state else "",
+            "text": state.text if state else "",
+            "rules": list(self._keeper.history.rules(generation)),
         }
         return web.json_response(body)
 
@@ -151,14 +150,11 @@ class Api:
         """GET /v1/openapi.json"""
         return web.json_response(describe_api())
 
-    def _rules(self, generation: int) -> tuple[str, ...]:
-        """Names of the rules of a generation, in order, when its text is at hand."""
-        kept = self._keeper.kept()
-        if kept is None or kept.generation != generation:
-            return ()
-        document = load_document(Source(kept.text, kept.name)).value
-        rules = document.get("rules") if isinstance(document, dict) else None
-        return tuple(str(rule["name"]) for rule in rules) if isinstance(rules, list) else ()
+    def _named(self, record: dict[str, Any]) -> dict[str, Any]:
+        """A session with the name of the rule that judged it, where it is known."""
+        rules = self._keeper.history.rules(record["generation"])
+        rule_id = record["rule_id"]
+        return {**record, "rule": rules[rule_id - 1] if 0 < rule_id <= len(rules) else None}
 
 
 async def listen(application: web.Application, path: Path) -> web.AppRunner:
@@ -201,6 +197,8 @@ async def _answer_failures(request: web.Request, handler: Handler) -> web.Stream
         return failure(502, "engine_refused", str(error))
     except EngineUnavailable as error:
         return failure(503, "engine_unavailable", str(error))
+    except OSError as error:
+        return failure(500, "system", str(error))
 
 
 @web.middleware

@@ -7,24 +7,20 @@ about a policy's content. Used by the API and by the daemon at start.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from stellar.control.engine_client import EngineClient, EngineUnavailable
+from stellar.control.history import PolicyHistory, PolicyState, write_whole
 from stellar.control.log import quote
 from stellar.engine.config import ApplianceConfig
 from stellar.personality import check_policy, compile_policy
 from stellar.policy.errors import PolicyError
 from stellar.policy.load import Source
 
-__all__ = ["Compile", "NotKept", "PolicyKeeper", "PolicyState", "compile_text"]
+__all__ = ["Compile", "NotKept", "PolicyKeeper", "compile_text"]
 
 _logger = logging.getLogger(__name__)
 _APPLY_LIMIT_SEC = 60.0
@@ -48,16 +44,6 @@ class NotKept(Exception):
     """The policy is in force, and its text could not be written down; one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyState:
-    """A policy that was applied here."""
-
-    generation: int
-    name: str
-    applied_at: str
-    text: str
-
-
 class PolicyKeeper:
     """The one writer of policies; applies are done one after the other."""
 
@@ -75,22 +61,7 @@ class PolicyKeeper:
         self._now = now
         self._applying = asyncio.Lock()
         self._rejection: tuple[str, PolicyError] | None = None
-        self._record = config.state_directory / "policy.json"
-
-    def kept(self) -> PolicyState | None:
-        """The policy last applied, from the state directory; None when there is none."""
-        try:
-            record = json.loads(self._record.read_text(encoding="utf-8"))
-            text = self._config.policy_document.read_text(encoding="utf-8")
-            state = PolicyState(
-                int(record["generation"]), str(record["name"]), str(record["applied_at"]), text
-            )
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _logger.error("event=policy_record_unreadable reason=%s", quote(error))
-            return None
-        return state if record.get("sha256") == _digest(text) else None
+        self.history = PolicyHistory(config.state_directory / "policies")
 
     async def generation(self) -> int:
         """The generation that the engine has in force; 0 when none."""
@@ -100,9 +71,9 @@ class PolicyKeeper:
         """Give an engine without a policy the last one, or at first the configuration's."""
         if await self.generation() != 0:
             return None
-        kept = self.kept()
-        if kept is not None:
-            text, name = kept.text, kept.name
+        latest = self.history.latest()
+        if latest is not None:
+            text, name = latest.text, latest.name
         else:
             text, name = self._config.policy.read_text(encoding="utf-8"), str(self._config.policy)
         if self._rejection is not None and self._rejection[0] == text:
@@ -116,8 +87,7 @@ class PolicyKeeper:
     async def apply(self, text: str, name: str) -> PolicyState:
         """Compile, put in force, keep. PolicyError or EngineRefused: nothing has changed."""
         async with self._applying:
-            kept = self.kept()
-            generation = max(await self.generation(), kept.generation if kept else 0) + 1
+            generation = max(await self.generation(), self.history.latest_generation()) + 1
             image = self._compile(
                 text,
                 file=name,
@@ -132,7 +102,7 @@ class PolicyKeeper:
 
     async def _put_in_force(self, image: bytes, generation: int) -> None:
         path = self._config.runtime_directory / f"policy-{generation}.bin"
-        _write(path, image)
+        write_whole(path, image)
         try:
             await self._engine.call("policy_apply", timeout_sec=_APPLY_LIMIT_SEC, path=str(path))
         except EngineUnavailable:
@@ -149,35 +119,9 @@ class PolicyKeeper:
             return False
 
     def _keep(self, state: PolicyState) -> None:
-        record: dict[str, Any] = {
-            "generation": state.generation,
-            "name": state.name,
-            "applied_at": state.applied_at,
-            "sha256": _digest(state.text),
-        }
         try:
-            _write(self._config.policy_document, state.text.encode())
-            _write(self._record, json.dumps(record).encode() + b"\n")
+            self.history.add(state)
+            write_whole(self._config.policy_document, state.text.encode())
         except OSError as error:
             message = f"in force as generation {state.generation}, but not kept: {error}"
             raise NotKept(message) from error
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file whole: a crash leaves the old one or the new one."""
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as stream:
-        os.fchmod(stream.fileno(), 0o640)
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

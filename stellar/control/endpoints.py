@@ -156,7 +156,7 @@ _SCHEMAS: dict[str, Schema] = {
         egress=_TEXT,
         generation=_COUNT,
         rule_id=_COUNT,
-        rule=_TEXT,
+        rule={"type": ["string", "null"]},
         blocked=_TRUTH,
         verdict=_TEXT,
     ),

@@ -131,8 +131,8 @@ async def find(engine: EngineClient, session_id: int) -> Record | None:
         position = str(answer["cursor"])
 
 
-def explain(record: Record, rules: tuple[str, ...], generation: int) -> str:
-    """One sentence: who decided about a session. `rules` are those of `generation`, in order."""
+def explain(record: Record, generation: int) -> str:
+    """One sentence: who decided about a session; `generation` is the one in force now."""
     decided = "denied" if record.get("blocked") else "allowed"
     judged_by, rule_id = record["generation"], record["rule_id"]
     if judged_by == 0:
@@ -143,8 +143,6 @@ def explain(record: Record, rules: tuple[str, ...], generation: int) -> str:
     if rule_id == 0:
         return f"{decided} by no rule of {policy}: its default or the engine decided"
     name = record.get("rule")
-    if not name and judged_by == generation and rule_id <= len(rules):
-        name = rules[rule_id - 1]
     return f"{decided} by rule {rule_id}{f' ({name})' if name else ''} of {policy}"
 
 

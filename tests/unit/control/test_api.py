@@ -176,6 +176,27 @@ def test_session_explains_its_verdict(config, fake_engine, policy_text):
     assert (absent, wrong) == (404, 400)
 
 
+def test_session_of_an_older_policy_is_explained_by_its_own_rules(config, fake_engine, policy_text):
+    fake_engine.answers["sessions"] = lambda request: {
+        "ok": True, "sessions": [RECORD], "cursor": None
+    }  # fmt: skip
+    other = policy_text.replace("allow-web", "allow-www")
+
+    *_, (_, shown), (_, listed) = ask(
+        config,
+        fake_engine,
+        ("POST", "/v1/policy", {"text": policy_text}),
+        ("POST", "/v1/policy", {"text": other}),
+        ("GET", "/v1/sessions/7", None),
+        ("GET", "/v1/sessions", None),
+    )
+
+    assert shown["verdict"] == (
+        "allowed by rule 1 (allow-web) of policy generation 1 (generation 2 is in force now)"
+    )
+    assert listed["sessions"][0]["rule"] == "allow-web"
+
+
 def test_policy_is_applied_and_shown(config, fake_engine, policy_text):
     (applied, answer), (shown, policy) = ask(
         config,

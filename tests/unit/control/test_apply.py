@@ -32,7 +32,7 @@ def test_applied_policy_is_kept(config, fake_engine, policy_text):
     state = with_engine(fake_engine, lambda: keeper.apply(policy_text, "web.yml"))
 
     assert (state.generation, state.name, state.applied_at) == (1, "web.yml", NOW.isoformat())
-    assert keeper_of(config).kept() == state
+    assert keeper_of(config).history.latest() == state
     assert config.policy_document.read_text() == policy_text
     assert fake_engine.images[0].startswith(b"STLRPOL1")
 
@@ -84,7 +84,7 @@ def test_refused_policy_leaves_the_kept_one(config, fake_engine, policy_text):
     with pytest.raises(EngineRefused):
         with_engine(fake_engine, lambda: keeper_of(config).apply(other, "other.yml"))
 
-    assert keeper_of(config).kept().text == policy_text
+    assert keeper_of(config).history.latest().text == policy_text
 
 
 def test_commit_whose_answer_was_lost_counts(config, fake_engine, policy_text):
@@ -105,7 +105,7 @@ def test_lost_answer_without_a_commit_is_a_failure(config, fake_engine, policy_t
     with pytest.raises(EngineUnavailable):
         with_engine(fake_engine, lambda: keeper_of(config).apply(policy_text, "web.yml"))
 
-    assert keeper_of(config).kept() is None
+    assert keeper_of(config).history.latest() is None
 
 
 def test_policy_that_can_not_be_written_down_is_said_to_be_in_force(
@@ -154,18 +154,3 @@ def test_rejected_policy_is_compiled_once_only(config, fake_engine):
             with_engine(fake_engine, keeper.restore)
 
     assert compiled == ["{}"]
-
-
-@pytest.mark.parametrize("damage", ["", "{", '{"generation": 1}', "[]"])
-def test_damaged_record_is_no_record(config, fake_engine, policy_text, damage):
-    with_engine(fake_engine, lambda: keeper_of(config).apply(policy_text, "web.yml"))
-    (config.state_directory / "policy.json").write_text(damage)
-
-    assert keeper_of(config).kept() is None
-
-
-def test_text_that_is_not_the_recorded_one_is_no_record(config, fake_engine, policy_text):
-    with_engine(fake_engine, lambda: keeper_of(config).apply(policy_text, "web.yml"))
-    config.policy_document.write_text("personality: firewall\n")
-
-    assert keeper_of(config).kept() is None

@@ -97,7 +97,10 @@ def test_session_is_found_by_its_id_on_any_page():
             {"generation": 2, "rule_id": 0, "blocked": True},
             "denied by no rule of policy generation 2: its default or the engine decided",
         ),
-        ({"generation": 2, "rule_id": 1}, "allowed by rule 1 (web) of policy generation 2"),
+        (
+            {"generation": 2, "rule_id": 1, "rule": "web"},
+            "allowed by rule 1 (web) of policy generation 2",
+        ),
         ({"generation": 2, "rule_id": 9}, "allowed by rule 9 of policy generation 2"),
         (
             {"generation": 1, "rule_id": 1},
@@ -110,4 +113,4 @@ def test_session_is_found_by_its_id_on_any_page():
     ],
 )
 def test_verdict_is_explained(record, sentence):
-    assert explain(record, ("web",), 2) == sentence
+    assert explain(record, 2) == sentence
