@@ -67,13 +67,10 @@ void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
 
 void session_stage_close_all(struct worker *worker, uint8_t reason)
 {
-	for (;;) {
-		uint32_t index = session_table_next(worker->table, SESSION_NONE);
+	uint32_t index = SESSION_NONE;
 
-		if (index == SESSION_NONE)
-			return;
+	while ((index = session_table_next(worker->table, index)) != SESSION_NONE)
 		session_stage_close(worker, index, reason);
-	}
 }
 
 void session_stage_expired(void *owner, uint32_t index)
