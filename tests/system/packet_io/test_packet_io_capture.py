@@ -46,6 +46,16 @@ def test_nothing_remains_on_the_links(wire: Wire) -> None:
     assert wire.links() == before
 
 
+def test_link_that_goes_down_and_up_again_resumes(wire: Wire) -> None:
+    with wire.bridged(*DEVICES) as bridge:
+        run("ip", "-n", wire.bridge, "link", "set", "left", "down")
+        assert not wire.ping()
+        run("ip", "-n", wire.bridge, "link", "set", "left", "up")
+
+        assert wire.ping(count=20)
+        assert bridge.poll() is None
+
+
 def test_removed_interface_ends_the_device_with_one_line(wire: Wire) -> None:
     with wire.bridged(*DEVICES) as bridge:
         run("ip", "-n", wire.bridge, "link", "del", "left")

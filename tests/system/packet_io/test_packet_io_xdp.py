@@ -113,6 +113,16 @@ def test_bridge_stopped_in_order_leaves_the_fail_action(xdp_wire: Wire) -> None:
     assert xdp_wire.ping()
 
 
+def test_link_that_goes_down_and_up_again_resumes(xdp_wire: Wire) -> None:
+    with xdp_wire.bridged(*CLOSED) as bridge:
+        run("ip", "-n", xdp_wire.bridge, "link", "set", "left", "down")
+        assert not xdp_wire.ping()
+        run("ip", "-n", xdp_wire.bridge, "link", "set", "left", "up")
+
+        assert xdp_wire.ping(count=20)
+        assert bridge.poll() is None
+
+
 def test_removed_interface_ends_the_device_with_one_line(xdp_wire: Wire) -> None:
     with xdp_wire.bridged(*CLOSED) as bridge:
         run("ip", "-n", xdp_wire.bridge, "link", "del", "left")
