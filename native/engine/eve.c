@@ -125,10 +125,10 @@ static void put_head(struct text *text, const struct engine *engine, uint64_t ti
 		put_string(text, engine->interfaces[ingress_id].name);
 	}
 	put(text, ",\"event_type\":\"%s\"", type);
-	if (tag > 0xfff)
+	if ((tag & 0xfff) != 0)
 		put(text, ",\"vlan\":[%u,%u]", tag >> 12 & 0xfff, tag & 0xfff);
-	else if (tag > 0)
-		put(text, ",\"vlan\":[%u]", tag);
+	else if (tag != 0)
+		put(text, ",\"vlan\":[%u]", tag >> 12 & 0xfff);
 }
 
 static void put_rule(struct text *text, uint32_t generation, uint32_t rule_id, const char *name)

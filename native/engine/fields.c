@@ -102,12 +102,6 @@ static int get_payload(const struct packet *packet, struct field_value *ret_valu
 	return 0;
 }
 
-// Outermost VLAN id: the tag holds outer << 12 | inner, or one id alone.
-static uint32_t outer_vlan(uint32_t tag)
-{
-	return tag > 0xfff ? tag >> 12 : tag;
-}
-
 int field_get(const struct session *session, int field_id, struct field_value *ret_value)
 {
 	const struct packet *packet = session->packet;
@@ -124,7 +118,7 @@ int field_get(const struct session *session, int field_id, struct field_value *r
 	case STELLAR_FIELD_ETH_TYPE:
 		return get_uint(packet->ethernet_type, ret_value);
 	case STELLAR_FIELD_VLAN_ID:
-		return get_uint(outer_vlan(packet->tag), ret_value);
+		return get_uint(packet->tag >> 12, ret_value);
 	case STELLAR_FIELD_IP_VERSION:
 		return get_uint(packet->ip_version, ret_value);
 	case STELLAR_FIELD_IP_TTL:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 from scapy.utils import rdpcap, wrpcap
 
@@ -64,18 +64,18 @@ def replay(capture: Path, **options: Any) -> tuple[ReplayResult, list[dict[str, 
 def test_each_session_becomes_one_flow_event(capture: Path) -> None:
     result, events = replay(capture)
 
-    flows = [event for event in events if event["event_type"] == "flow"]
-    assert [flow["proto"] for flow in flows] == ["TCP", "TCP", "TCP", "UDP"]
-    assert {flow["src_ip"] for flow in flows} == {CLIENT}
-    assert {flow["flow"]["reason"] for flow in flows[:3]} == {"fin"}
-    assert flows[0]["flow"]["pkts_toserver"] == 5
-    assert flows[0]["flow"]["pkts_toclient"] == 3
-    assert flows[3]["flow"]["reason"] == "shutdown"
+    closed = [event for event in events if event["event_type"] == "flow"]
+    assert [event["proto"] for event in closed] == ["TCP", "TCP", "TCP", "UDP"]
+    assert {event["src_ip"] for event in closed} == {CLIENT}
+    assert {event["flow"]["reason"] for event in closed[:3]} == {"fin"}
+    assert closed[0]["flow"]["pkts_toserver"] == 5
+    assert closed[0]["flow"]["pkts_toclient"] == 3
+    assert closed[3]["flow"]["reason"] == "shutdown"
     assert result.stats["sessions"]["created"] == 4
     assert result.stats["sessions"]["active"] == 0
 
 
-def test_flow_ids_count_from_one_and_go_on_in_the_next_capture(capture: Path) -> None:
+def test_session_ids_count_from_one_and_go_on_in_the_next_capture(capture: Path) -> None:
     events = capture.with_suffix(".json")
 
     run(ReplayOptions(captures=[capture, capture], events=str(events), event_types=["flow"]))
@@ -154,3 +154,18 @@ def test_wrong_checksum_has_no_session_unless_ignored(tmp_path: Path) -> None:
     assert lenient.stats["packets"]["forwarded"] == 1
     assert [event["event_type"] for event in events] == ["anomaly", "drop", "stats"]
     assert events[1]["drop"]["reason"] == "checksum"
+
+
+def test_vlan_tags_are_in_the_events(tmp_path: Path) -> None:
+    inner = IP(src=CLIENT, dst=SERVER) / UDP(sport=5, dport=6)
+    packets = [
+        Ether() / Dot1Q(vlan=7) / inner,
+        Ether(type=0x88A8) / Dot1Q(vlan=9, type=0x8100) / Dot1Q(vlan=7) / inner,
+        Ether() / inner,
+    ]
+    capture = tmp_path / "tagged.pcap"
+    wrpcap(str(capture), packets)
+
+    _, events = replay(capture, event_types=["flow"])
+
+    assert sorted(event.get("vlan", []) for event in events) == [[], [7], [9, 7]]
