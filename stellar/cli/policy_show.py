@@ -21,7 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(answer)
     elif answer["generation"] == 0:
-        print("# no policy is in force")
+        reason = " ".join((answer["problem"] or "none was applied").split())
+        print(f"# no policy is in force: {reason}")
     elif not answer["text"]:
         print(f"# generation {answer['generation']}; its text is not at hand")
     else:

@@ -46,7 +46,7 @@ class Api:
         self._engine = engine
         self._keeper = keeper
         self.policy_problem: str | None = None
-        """Why the daemon could not give the engine its policy; shown by health."""
+        """Why the engine has not got the policy it should have; None: it has."""
 
     def application(self, *outer: Middleware) -> web.Application:
         """The aiohttp application that serves all endpoints, inside of the caller's middlewares."""
@@ -120,6 +120,7 @@ class Api:
             "applied_at": state.applied_at if state else "",
             "text": state.text if state else "",
             "rules": list(self._keeper.history.rules(generation)),
+            "problem": self.policy_problem,
         }
         return web.json_response(body)
 

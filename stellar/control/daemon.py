@@ -56,10 +56,13 @@ class Daemon:
     async def run(self) -> None:
         """Serve until stopped."""
         self._note(await self._restore())  # before anyone can ask: the first answer is the policy
-        runners = [await listen(self._api.application(_answer_bugs), self._config.api_socket)]
+        runners: list[web.AppRunner] = []
         try:
             if self._config.metrics.enabled:
                 runners.append(await self._serve_metrics())
+            # Last: who finds the socket finds everything else.
+            application = self._api.application(_answer_bugs)
+            runners.append(await listen(application, self._config.api_socket))
             _logger.info("event=listening path=%s", quote(self._config.api_socket))
             self.listening.set()
             await self._watch_engine()
@@ -107,7 +110,9 @@ class Daemon:
         """Give the engine its policy where it has none; what is wrong, or None."""
         try:
             await self._keeper.restore()
-        except (EngineUnavailable, EngineRefused, PolicyError, NotKept, OSError) as error:
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        except (EngineUnavailable, EngineRefused, PolicyError, NotKept) as error:
             return str(error)
         return None
 

@@ -168,12 +168,13 @@ _SCHEMAS: dict[str, Schema] = {
     "Plugins": _object("plugins", plugins=_list_of({"type": "object"})),
     "Interfaces": _object("interfaces", interfaces=_list_of({"type": "object"})),
     "Policy": _object(
-        "generation name applied_at text rules",
+        "generation name applied_at text rules problem",
         generation=_COUNT,
         name=_TEXT,
         applied_at=_TEXT,
         text=_TEXT,
         rules=_list_of(_TEXT),
+        problem={"type": ["string", "null"]},
     ),
     "PolicyDocument": _object("text", text=_TEXT, name=_TEXT),
     "PolicyApplied": _object(

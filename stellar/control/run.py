@@ -51,9 +51,20 @@ def run_background(path: Path, pid_file: Path | None, log_file: Path | None) -> 
     for each in pid_files:
         each.close()
     if _is_told_ready(ready_read):
+        if asyncio.run(_lacks_policy(config)):
+            warning = "no policy is in force, stellar policy show says why"
+            print(f"warning: {warning}", file=sys.stderr)
         return 0
     _show_errors(log_file, log_start)
     return 1
+
+
+async def _lacks_policy(config: ApplianceConfig) -> bool:
+    try:
+        answer = await EngineClient(config.engine_socket).call("ping")
+    except (EngineUnavailable, EngineRefused):
+        return False
+    return bool(answer["generation"] == 0)
 
 
 def _take_pid_files(config: ApplianceConfig, pid_file: Path | None) -> list[PidFile]:

@@ -177,7 +177,7 @@ def test_policy_show_gives_json_with_the_text(command, policy, policy_text):
 
 
 def test_no_policy_in_force_is_said(command):
-    assert command(["policy", "show"]) == (0, "# no policy is in force\n", "")
+    assert command(["policy", "show"]) == (0, "# no policy is in force: none was applied\n", "")
 
 
 def test_policy_for_other_interfaces_is_code_3(command, policy, policy_text):

@@ -171,6 +171,7 @@ def test_taken_metrics_port_is_one_line(config, tmp_path, capsys):
         code = main(["--config", str(path)])
 
     assert code == 1
+    assert not (config.runtime_directory / "api.sock").exists()
     assert "address already in use" in capsys.readouterr().err.splitlines()[-1]
 
 
