@@ -4,6 +4,7 @@
 // requests of <stellar/session.h>. Worker's thread, inside a callback.
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/worker.h"
@@ -270,6 +271,28 @@ int session_set_metadata(struct session *session, const char *key, void *value, 
 
 	if (result == 0)
 		metadata_event(session, key);
+	return result;
+}
+
+static void free_copy(void *value, size_t value_size)
+{
+	free(value);
+}
+
+int session_copy_metadata(struct session *session, const char *key, const void *value,
+			  size_t value_size)
+{
+	// One byte more: an empty value is a value too.
+	void *copy = malloc(value_size + 1);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (value_size > 0)
+		memcpy(copy, value, value_size);
+	int result = session_set_metadata(session, key, copy, value_size, free_copy);
+
+	if (result != 0)
+		free(copy);
 	return result;
 }
 

@@ -105,6 +105,11 @@ STELLAR_PUBLIC struct session *session_get_parent(const struct session *session)
 STELLAR_PUBLIC int session_set_metadata(struct session *session, const char *key, void *value,
 					size_t value_size, session_metadata_free_fn free_callback);
 
+// The same with a copy of value_size bytes, which the engine makes and frees; value may be NULL
+// when value_size is 0. Lua plugins set their values so.
+STELLAR_PUBLIC int session_copy_metadata(struct session *session, const char *key,
+					 const void *value, size_t value_size);
+
 // Returns 0 and the value as it was set, or -ENOENT and leaves the out-parameters alone. Either
 // out-parameter may be NULL. The value stays the session's.
 STELLAR_PUBLIC int session_get_metadata(const struct session *session, const char *key,

@@ -461,6 +461,42 @@ static void test_metadata_changes_are_events_and_values_are_freed_once(void **st
 	harness_close(&harness);
 }
 
+static void copy_metadata_at_opening(struct harness *harness, struct session *session,
+				     void *context)
+{
+	char colour[] = "red";
+	void *found;
+	size_t size;
+
+	if (event_of(session) != STELLAR_EVENT_SESSION_OPENING)
+		return;
+	assert_int_equal(session_copy_metadata(session, "colour", colour, 3), 0);
+	assert_int_equal(session_copy_metadata(session, "empty", NULL, 0), 0);
+	assert_int_equal(session_copy_metadata(session, "", colour, 3), -EINVAL);
+	memset(colour, 'x', sizeof(colour));
+	assert_int_equal(session_get_metadata(session, "colour", &found, &size), 0);
+	assert_int_equal(size, 3);
+	assert_memory_equal(found, "red", 3);
+	assert_int_equal(session_get_metadata(session, "empty", NULL, &size), 0);
+	assert_int_equal(size, 0);
+}
+
+static void test_copied_metadata_is_independent_of_the_value_given(void **state)
+{
+	struct harness harness;
+	struct harness_plugin plugin;
+
+	harness_open(&harness, NULL);
+	harness_add_plugin(&harness, &plugin, "a", OPENING | CLOSING, copy_metadata_at_opening);
+	harness_start(&harness);
+
+	harness_send_datagram(&harness, 1000, 53, "x", false);
+	finish(&harness);
+
+	assert_string_equal(harness.log, "a:session_opening a:session_closing ");
+	harness_close(&harness);
+}
+
 static void answer_with_metadata(struct harness *harness, struct session *session, void *context)
 {
 	session_set_metadata(session, "again", NULL, 0, NULL);
@@ -559,6 +595,7 @@ int main(void)
 		cmocka_unit_test(test_lock_refuses_take_over_and_bypass),
 		cmocka_unit_test(test_bypass_waits_for_every_interested_plugin),
 		cmocka_unit_test(test_metadata_changes_are_events_and_values_are_freed_once),
+		cmocka_unit_test(test_copied_metadata_is_independent_of_the_value_given),
 		cmocka_unit_test(test_plugin_that_answers_its_own_event_does_not_hold_the_worker),
 		cmocka_unit_test(test_wrong_plugins_are_refused_with_a_reason),
 		cmocka_unit_test(test_context_that_is_refused_leaves_the_session_to_the_others),
