@@ -60,6 +60,9 @@ cdef extern from "stellar/session.h" nogil:
 ctypedef void (*plugin_entry_fn)(session *session, void *context) noexcept nogil
 
 cdef extern from "stellar/plugin.h" nogil:
+    struct plugin_host:
+        pass
+
     struct plugin:
         uint32_t abi_version
         uint32_t struct_size
@@ -72,6 +75,7 @@ cdef extern from "stellar/plugin.h" nogil:
         uint32_t context_size
         uint32_t context_persistent_size
         uint8_t fail_action
+        int (*load)(plugin_host *host, void **ret_state) noexcept nogil
         void (*entry)(session *session, void *context) noexcept nogil
 
 cdef extern from "stellar/packet_io.h" nogil:

@@ -16,5 +16,6 @@ class PluginHandle:
         context_size: int = 0,
         context_persistent_size: int = 0,
         fail_open: bool = False,
+        load_entry: int = 0,
         owner: object = None,
     ) -> None: ...

@@ -11,12 +11,14 @@ _EVENT_IDS = {capi.stellar_event_name(i).decode(): i for i in range(capi.STELLAR
 cdef class PluginHandle:
     """Owns the structure and the strings it points to; the engine keeps a reference to it.
 
-    `entries`: addresses of functions `void (struct session *, void *)`, one a worker, that stay
-    callable without the GIL as long as `owner`, which this object keeps, lives.
+    `entries`: addresses of functions `void (struct session *, void *)`, one a worker;
+    `load_entry`: address of `int (struct plugin_host *, void **)`, 0 for none. They stay callable
+    without the GIL as long as `owner`, which this object keeps, lives.
     """
 
     def __cinit__(self, *, str name, str version, events, entries, before=(), after=(),
-                  int context_size=0, int context_persistent_size=0, bint fail_open=False, owner=None):
+                  int context_size=0, int context_persistent_size=0, bint fail_open=False,
+                  size_t load_entry=0, owner=None):
         self.kept = [owner]
         self.entries = tuple(entries)
         if not self.entries:
@@ -40,6 +42,7 @@ cdef class PluginHandle:
         self.plugin.context_size = context_size
         self.plugin.context_persistent_size = context_persistent_size
         self.plugin.fail_action = 1 if fail_open else 0
+        self.plugin.load = <int (*)(capi.plugin_host *, void **) noexcept nogil>load_entry
         self.plugin.entry = <capi.plugin_entry_fn><size_t>self.entries[0]
 
     cdef const char *keep(self, str text) except NULL:

@@ -47,6 +47,7 @@ def _add_lua(engine: Engine, path: Path, workers: int) -> None:
             after=plugin.after,
             context_size=plugin.context_size,
             fail_open=plugin.fail_open,
+            load_entry=plugin.load_entry,
             owner=plugin,
         )
     )
