@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the Lua host binds. The build runs this through the C preprocessor and installs the result
+// as declarations.h, which LuaJIT's FFI parses: the public headers are the one source.
+#include <stellar/field.h>
+#include <stellar/plugin.h>
+
+// Macros end in the preprocessor; these carry their values over.
+enum stellar_lua_constant {
+	STELLAR_LUA_TCP_FIN = STELLAR_TCP_FIN,
+	STELLAR_LUA_TCP_SYN = STELLAR_TCP_SYN,
+	STELLAR_LUA_TCP_RST = STELLAR_TCP_RST,
+	STELLAR_LUA_TCP_PSH = STELLAR_TCP_PSH,
+	STELLAR_LUA_TCP_ACK = STELLAR_TCP_ACK,
+	STELLAR_LUA_TCP_URG = STELLAR_TCP_URG,
+	STELLAR_LUA_TCP_ECE = STELLAR_TCP_ECE,
+	STELLAR_LUA_TCP_CWR = STELLAR_TCP_CWR,
+	STELLAR_LUA_PLUGIN_NAME_MAX = STELLAR_PLUGIN_NAME_MAX,
+};

@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Makes the two C functions that the engine calls: entry, for each event, and load, once. Nothing
+-- that goes wrong in a handler crosses them: an error there would end the process.
+--
+-- Memory: at its limit lupa's allocator refuses also what the callback itself needs, outside of
+-- any pcall. So a plugin is stopped RESERVE_KIB before it: its handlers, and all they hold, are
+-- dropped, and each further call fails until the engine disables it.
+
+local host = ...
+
+local ffi, C = host.ffi, host.C
+local call = host.call
+local shape = host.use("host/shape")
+local sandbox = host.use("host/sandbox")
+local context = host.use("view/context")
+local new_session = host.use("view/session")
+local new_packet = host.use("view/packet")
+local new_event = host.use("view/event")
+host.use("library/log")
+host.use("library/stats")
+
+local collectgarbage, pcall = collectgarbage, pcall
+
+local RESERVE_KIB = 128
+local ERROR_MAX_BYTES = 512
+local EINVAL, ENOSYS = 22, 38
+
+local request = ffi.new("struct verdict_request")
+local dispatch = {}
+local handlers = {} -- by event id
+local exhausted = false -- the memory budget is used up
+local failure = nil -- the first error, for the developer
+
+local function ask_verdict(verdict)
+    if type(verdict) ~= "number" or verdict % 1 ~= 0 or verdict < 0
+        or verdict >= tonumber(C.STELLAR_DISPOSITION_COUNT) then
+        error("plugin returned " .. sandbox.tostring(verdict)
+            .. ": expected a verdict of stellar, or nothing", 0)
+    elseif verdict == 0 then
+        return
+    end
+    request.disposition = verdict
+    local result = C.session_set_verdict(call.session, request)
+    if result == -EINVAL then
+        error("plugin returned a verdict: expected none in an event without a packet", 0)
+    elseif result == -ENOSYS then
+        error("plugin returned stellar.HOLD: it is not in this version", 0)
+    end
+end
+
+local function deliver(session, context_pointer)
+    local event = C.session_get_event(session)
+    call.session, call.event, call.context = session, event, context_pointer
+    local packet = nil
+    if event.packet ~= nil then
+        call.packet = event.packet
+        packet = new_packet()
+    end
+    local verdict = handlers[event.type](new_session(), packet, new_event())
+    if verdict ~= nil then
+        ask_verdict(verdict)
+    end
+end
+
+local function is_near_limit()
+    return collectgarbage("count") > host.memory_limit_kib - RESERVE_KIB
+end
+
+-- Returns whether there is room again. pcall: collecting may itself find no memory.
+local function make_room()
+    pcall(collectgarbage)
+    if not is_near_limit() then
+        return true
+    end
+    exhausted = true
+    for _, id in pairs(shape.events) do
+        handlers[id] = nil
+    end
+    pcall(collectgarbage)
+    return false
+end
+
+local function close_call()
+    call.number = call.number + 1
+    call.session, call.event, call.packet = nil, nil, nil
+    call.context, call.context_view = nil, nil
+end
+
+local function note_failure(text)
+    if failure == nil then
+        failure = sandbox.tostring(text):sub(1, ERROR_MAX_BYTES)
+    end
+end
+
+local function enter(session, context_pointer)
+    local done, problem = not exhausted, nil
+    if done then
+        done, problem = pcall(deliver, session, context_pointer)
+        close_call()
+    end
+    if is_near_limit() and not make_room() then
+        done, problem = false, problem or "its memory budget is used up"
+    end
+    if not done then
+        pcall(note_failure, problem)
+        C.pm_session_fail(session)
+    end
+    ffi.errno() -- the FFI now knows this thread's stack again, see README.md
+end
+
+local function load(plugin_host)
+    for position, name in ipairs(host.counter_names) do
+        local id = C.plugin_counter_create(plugin_host, name)
+        if id ~= position - 1 then
+            return id < 0 and id or -EINVAL
+        end
+    end
+    for _, line in ipairs(host.log_lines) do
+        C.plugin_log(plugin_host, line.level, "%s", line.text)
+    end
+    return 0
+end
+
+local function enter_load(plugin_host, ret_state)
+    ret_state[0] = nil
+    local done, result = pcall(load, plugin_host)
+    ffi.errno()
+    return done and result or -EINVAL
+end
+
+local function address_of(callback)
+    return tonumber(ffi.cast("uintptr_t", callback))
+end
+
+-- Returns, in the order of LuaPlugin's fields, what the plugin is; lists are joined.
+function dispatch.prepare(plugin, place)
+    local context_size = 0
+    host.open_context = function()
+        error("plugin declares no context", 3)
+    end
+    if plugin.context ~= nil then
+        context_size, host.open_context = context.prepare(plugin.context)
+    end
+    local events = {}
+    for name, handler in pairs(plugin.on) do
+        handlers[shape.events[name]] = handler
+        events[#events + 1] = name
+    end
+    table.sort(events)
+    -- Never compiled: the callback has to begin and end in the interpreter.
+    jit.off(enter)
+    jit.off(enter_load)
+    host.entry = ffi.cast("void (*)(struct session *, void *)", enter)
+    host.load = ffi.cast("int (*)(struct plugin_host *, void **)", enter_load)
+    return plugin.name, plugin.version, table.concat(events, " "),
+        table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
+        plugin.fail_open, address_of(host.entry), address_of(host.load),
+        function() return failure ~= nil and place(failure) or nil end
+end
+
+return dispatch

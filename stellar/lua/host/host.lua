@@ -1,0 +1,85 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The host of one plugin on one worker: it alone has the FFI. Called by stellar/lua/plugin.py with
+-- the sources of its parts, the path of libstellar.so, what the FFI is to declare, and the memory
+-- budget in bytes; returns the function that loads a plugin file.
+--
+-- Parts share one table, `host`. `host.call` is the callback in progress: its number goes up with
+-- each, and a view (session, packet, event) holds the number it was made with, so that one kept
+-- beyond its callback is known. Pointers stay here: a plugin never holds a cdata.
+
+local ffi = require("ffi")
+local collectgarbage = collectgarbage
+
+local sources, library_path, declarations, memory_bytes = ...
+
+ffi.cdef(declarations)
+
+local host = {
+    ffi = ffi,
+    C = ffi.load(library_path),
+    loading = true,
+    call = { number = 0 },
+}
+
+local parts = {}
+
+-- A part of the host by name ("host/shape"), loaded once.
+function host.use(name)
+    if parts[name] == nil then
+        parts[name] = assert(loadstring(sources[name], "=" .. name .. ".lua"))(host)
+    end
+    return parts[name]
+end
+
+-- Names of a public enumeration by value, through its stellar_*_name function.
+function host.names(name_of, first)
+    local names = {}
+    local value = first or 0
+    while name_of(value) ~= nil do
+        names[value] = ffi.string(name_of(value))
+        value = value + 1
+    end
+    return names
+end
+
+local sandbox = host.use("host/sandbox")
+local shape = host.use("host/shape")
+local config = host.use("host/config")
+local dispatch = host.use("host/dispatch")
+
+host.memory_limit_kib = collectgarbage("count") + memory_bytes / 1024
+
+-- "plugin:12: text" becomes "path:12: text"; what has no place in the file gets the path alone.
+local function place(path, text)
+    local replaced, count = text:gsub("^plugin:(%d+:)", function(line)
+        return path .. ":" .. line
+    end)
+    return count == 1 and replaced or path .. ": " .. text
+end
+
+local function read_plugin(source, path, values)
+    local environment = sandbox.environment()
+    local chunk, problem = sandbox.compile(source, environment)
+    if chunk == nil then
+        error(problem, 0)
+    end
+    local plugin = shape.check(chunk())
+    local settings = config.check(plugin.config, values)
+    if plugin.configure ~= nil then
+        plugin.configure(settings)
+    end
+    host.loading = false
+    return dispatch.prepare(plugin, function(text)
+        return place(path, text)
+    end)
+end
+
+-- Returns true and what plugin.py's LuaPlugin says of the plugin, or false and one line.
+return function(source, path, values)
+    local results = { pcall(read_plugin, source, path, values) }
+    if not results[1] then
+        return false, place(path, sandbox.tostring(results[2]))
+    end
+    return unpack(results, 1, 11)
+end

@@ -1,0 +1,106 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Judges what a plugin file returned. Errors say what was expected and what was found.
+
+local host = ...
+
+local C = host.C
+
+local FIELDS = {
+    name = "string", version = "string", config = "table", configure = "function",
+    before = "table", after = "table", fail = "string", context = "table", on = "table",
+}
+local NAME_MAX_BYTES = tonumber(C.STELLAR_LUA_PLUGIN_NAME_MAX)
+local VERSION_MAX_BYTES = 31
+
+local shape = {}
+
+-- Event ids by name.
+shape.events = {}
+for id, name in pairs(host.names(C.stellar_event_name)) do
+    shape.events[name] = id
+end
+
+local function refuse(what, expected, found)
+    error(what .. "expected " .. expected .. ", found " .. tostring(found), 0)
+end
+
+local function check_fields(plugin)
+    for key, value in pairs(plugin) do
+        local kind = FIELDS[key]
+        if kind == nil then
+            refuse("", "a plugin's field (name, version, config, configure, before, after, fail,"
+                .. " context, on)", type(key) == "string" and key or type(key))
+        elseif type(value) ~= kind then
+            refuse(key .. ": ", "a " .. kind, type(value))
+        end
+    end
+end
+
+local function check_name(what, name)
+    if type(name) ~= "string" then
+        refuse(what .. ": ", "a name of a-z, 0-9 and _", type(name))
+    elseif not name:match("^[a-z][a-z0-9_]*$") or #name > NAME_MAX_BYTES then
+        refuse(what .. ": ", "a name of a-z, 0-9 and _", name)
+    end
+end
+
+local function check_names(what, names)
+    local count = 0
+    for _ in pairs(names) do
+        count = count + 1
+    end
+    if count ~= #names then
+        refuse(what .. ": ", "a list of names", "other keys")
+    end
+    for _, name in ipairs(names) do
+        check_name(what, name)
+    end
+end
+
+local function check_handlers(handlers)
+    if next(handlers) == nil then
+        refuse("on: ", "at least one event", "none")
+    end
+    for name, handler in pairs(handlers) do
+        if shape.events[name] == nil then
+            refuse("on: ", "an event", type(name) == "string" and name or type(name))
+        elseif type(handler) ~= "function" then
+            refuse("on." .. name .. ": ", "a function", type(handler))
+        end
+    end
+end
+
+-- Returns the plugin in a table of the host's own, with defaults; raises a line.
+function shape.check(plugin)
+    if type(plugin) ~= "table" then
+        refuse("", "a plugin that returns a table", type(plugin))
+    end
+    check_fields(plugin)
+    check_name("name", plugin.name)
+    if plugin.version == nil or #plugin.version == 0 or #plugin.version > VERSION_MAX_BYTES then
+        refuse("version: ", "1 to " .. VERSION_MAX_BYTES .. " bytes", plugin.version)
+    end
+    if plugin.fail ~= nil and plugin.fail ~= "open" and plugin.fail ~= "closed" then
+        refuse("fail: ", "open or closed", plugin.fail)
+    end
+    check_names("before", plugin.before or {})
+    check_names("after", plugin.after or {})
+    if plugin.on == nil then
+        refuse("on: ", "a table", nil)
+    end
+    check_handlers(plugin.on)
+    return {
+        name = plugin.name,
+        version = plugin.version,
+        config = plugin.config or {},
+        configure = plugin.configure,
+        before = plugin.before or {},
+        after = plugin.after or {},
+        fail_open = plugin.fail == "open",
+        context = plugin.context,
+        on = plugin.on,
+    }
+end
+
+return shape

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loads a Lua plugin file into LuaJIT states and says what the engine has to know of it.
+
+It does not know the engine: the C functions it hands out are made by LuaJIT's FFI in the states.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lupa.luajit21 as luajit
+
+__all__ = ["MEMORY_BYTES", "LuaError", "LuaPlugin", "load_plugin"]
+
+MEMORY_BYTES = 64 << 20
+"""What one state may allocate, what the host itself needs not counted."""
+
+_HERE = Path(__file__).parent
+_HOST_BYTES = 1 << 20  # what the host needs, generously
+_ENCODING = "latin-1"  # every byte string is text and back
+
+
+class LuaError(Exception):
+    """A plugin file was refused; one line, `file:line: expected ..., found ...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LuaPlugin:
+    """A loaded plugin. The functions are callable as long as this object lives."""
+
+    name: str
+    version: str
+    events: tuple[str, ...]
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    context_size: int
+    """Bytes of a session's context."""
+    fail_open: bool
+    entries: tuple[int, ...]
+    """Addresses of `void (struct session *, void *)`, one a worker."""
+    load_entry: int
+    """Address of `int (struct plugin_host *, void **)`, for all workers."""
+    states: tuple["LuaState", ...] = field(repr=False)
+
+    def first_failure(self) -> str | None:
+        """The first error of a handler, `file:line: ...`. Not while a worker runs."""
+        return next((text for state in self.states if (text := state.first_failure())), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LuaState:
+    """One LuaJIT state with the plugin in it: serves one worker."""
+
+    runtime: Any
+    loaded: tuple[Any, ...]
+    """What host/dispatch.lua returned."""
+
+    def first_failure(self) -> str | None:
+        """The first error of a handler in this state."""
+        function: Callable[[], str | None] = self.loaded[-1]
+        text = function()
+        return None if text is None else _to_text(text)
+
+
+def load_plugin(
+    path: Path,
+    *,
+    library: Path,
+    workers: int,
+    settings: Mapping[str, bool | float | str] | None = None,
+    memory_bytes: int = MEMORY_BYTES,
+) -> LuaPlugin:
+    """Load a plugin file once for each worker; raises LuaError.
+
+    library: libstellar.so as the engine has it loaded. settings: values for the plugin's `config`.
+    """
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise LuaError(f"{path}: expected a readable file, found: {error.strerror}") from error
+    states = tuple(
+        _load_state(source, path, library, settings or {}, memory_bytes) for _ in range(workers)
+    )
+    name, version, events, before, after, size, fail_open, _, load_entry, _ = states[0].loaded
+    return LuaPlugin(
+        name=name,
+        version=_to_text(version),
+        events=tuple(events.split()),
+        before=tuple(before.split()),
+        after=tuple(after.split()),
+        context_size=int(size),
+        fail_open=bool(fail_open),
+        entries=tuple(int(state.loaded[7]) for state in states),
+        load_entry=int(load_entry),
+        states=states,
+    )
+
+
+def _load_state(
+    source: bytes,
+    path: Path,
+    library: Path,
+    settings: Mapping[str, bool | float | str],
+    memory_bytes: int,
+) -> LuaState:
+    runtime = luajit.LuaRuntime(
+        encoding=_ENCODING,
+        unpack_returned_tuples=True,
+        register_eval=False,
+        register_builtins=False,
+        attribute_filter=_refuse_attribute,
+        max_memory=memory_bytes + _HOST_BYTES,
+    )
+    parts = {
+        f"{part.parent.name}/{part.stem}": part.read_bytes().decode(_ENCODING)
+        for folder in ("host", "library", "view")
+        for part in sorted((_HERE / folder).glob("*.lua"))
+    }
+    declarations = (_HERE / "declarations.h").read_text(encoding=_ENCODING)
+    try:
+        load = runtime.execute(
+            parts["host/host"],
+            runtime.table_from(parts),
+            str(library),
+            declarations,
+            memory_bytes,
+            name="=host/host.lua",
+        )
+        done, *results = load(
+            source.decode(_ENCODING),
+            str(path).encode().decode(_ENCODING),
+            runtime.table_from(settings),
+        )
+    except luajit.LuaMemoryError as error:
+        raise LuaError(
+            f"{path}: expected to load within {memory_bytes} bytes, found not enough memory"
+        ) from error
+    except luajit.LuaError as error:  # ours: a plugin's own errors are returned
+        raise LuaError(f"{path}: {_to_text(str(error))}") from error
+    if not done:
+        raise LuaError(_to_text(results[0]))
+    return LuaState(runtime, tuple(results))
+
+
+def _refuse_attribute(_object: object, _name: object, _is_setting: bool) -> object:
+    """No Lua code reaches into a Python object; none is given to it either."""
+    raise AttributeError("not available in a plugin")
+
+
+def _to_text(text: str) -> str:
+    return text.encode(_ENCODING).decode("utf-8", "replace").splitlines()[0] if text else ""

@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- Addresses and endpoints as values: copies, which a plugin may keep. address:text(), :version(),
+-- :bytes(); endpoint:address(), :port(), :text(). Equal values compare equal.
+
+local host = ...
+
+local ffi, libc = host.ffi, host.ffi.C
+
+ffi.cdef("const char *inet_ntop(int family, const void *address, char *text, uint32_t size);")
+
+local FAMILY = { [4] = 2, [6] = 10 } -- AF_INET, AF_INET6
+local LENGTH = { [4] = 4, [6] = 16 }
+local TEXT_SIZE = 46 -- INET6_ADDRSTRLEN
+local text_buffer = ffi.new("char[?]", TEXT_SIZE)
+
+local endpoint = {}
+
+local Address = {}
+Address.__index = Address
+
+function Address:version()
+    return self[1]
+end
+
+function Address:bytes()
+    return self[2]
+end
+
+function Address:text()
+    if FAMILY[self[1]] == nil then
+        return "none"
+    end
+    return ffi.string(libc.inet_ntop(FAMILY[self[1]], self[2], text_buffer, TEXT_SIZE))
+end
+
+Address.__tostring = Address.text
+Address.__metatable = false
+
+function Address.__eq(one, other)
+    return one[1] == other[1] and one[2] == other[2]
+end
+
+local Endpoint = {}
+Endpoint.__index = Endpoint
+
+function Endpoint:address()
+    return self[1]
+end
+
+function Endpoint:port()
+    return self[2]
+end
+
+function Endpoint:text()
+    local template = self[1]:version() == 6 and "[%s]:%d" or "%s:%d"
+    return template:format(self[1]:text(), self[2])
+end
+
+Endpoint.__tostring = Endpoint.text
+Endpoint.__metatable = false
+
+function Endpoint.__eq(one, other)
+    return one[1] == other[1] and one[2] == other[2]
+end
+
+-- From a struct ip_address.
+function endpoint.address(address)
+    local version = address.version
+    return setmetatable({ version, ffi.string(address.bytes, LENGTH[version] or 0) }, Address)
+end
+
+-- From a struct packet_endpoint.
+function endpoint.endpoint(value)
+    return setmetatable({ endpoint.address(value.address), value.port }, Endpoint)
+end
+
+return endpoint

@@ -1,0 +1,58 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The event of a callback: event:name(), :direction(), :time_ms(), :reason(), :key(), :data().
+
+local host = ...
+
+local C = host.C
+local call = host.call
+local view = host.use("view/view")
+
+local DATA_MAX_BYTES = 65536
+
+local names = host.names(C.stellar_event_name)
+local reasons = host.names(C.stellar_closing_reason_name)
+
+local methods = {}
+local Event = view.class("event", methods)
+
+function methods.name(self)
+    view.check(self, "event")
+    return names[call.event.type]
+end
+
+function methods.direction(self)
+    view.check(self, "event")
+    return call.event.direction
+end
+
+function methods.time_ms(self)
+    view.check(self, "event")
+    return view.milliseconds(call.event.time_ns)
+end
+
+-- Why the session closes, with session_closing; else nil.
+function methods.reason(self)
+    view.check(self, "event")
+    if call.event.type == C.STELLAR_EVENT_SESSION_CLOSING then
+        return reasons[call.event.reason]
+    end
+end
+
+-- The slot, with metadata_changed; else nil.
+function methods.key(self)
+    view.check(self, "event")
+    if call.event.type == C.STELLAR_EVENT_METADATA_CHANGED then
+        return view.text(call.event.data, call.event.data_length, DATA_MAX_BYTES)
+    end
+end
+
+-- The bytes, with udp_data; "" when the event has none.
+function methods.data(self)
+    view.check(self, "event")
+    return view.text(call.event.data, call.event.data_length, DATA_MAX_BYTES)
+end
+
+return function()
+    return setmetatable({ call.number }, Event)
+end

@@ -1,0 +1,112 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The packet of a callback, as a plugin sees it: packet:length(), :source(), :field("ip.ttl"), ...
+
+local host = ...
+
+local ffi, C = host.ffi, host.C
+local call = host.call
+local view = host.use("view/view")
+local endpoint = host.use("view/endpoint")
+
+local PAYLOAD_MAX_BYTES = 65536
+
+local length_out = ffi.new("size_t[1]")
+local endpoint_out = ffi.new("struct packet_endpoint")
+local value_out = ffi.new("struct field_value")
+local field_ids = {}
+
+local methods = {}
+local Packet = view.class("packet", methods)
+
+function methods.length(self)
+    view.check(self, "packet")
+    return C.packet_get_wire_length(call.packet)
+end
+
+function methods.time_ms(self)
+    view.check(self, "packet")
+    return view.milliseconds(C.packet_get_time_ns(call.packet))
+end
+
+function methods.protocol(self)
+    view.check(self, "packet")
+    return C.packet_get_protocol(call.packet)
+end
+
+function methods.ip_version(self)
+    view.check(self, "packet")
+    return C.packet_get_ip_version(call.packet)
+end
+
+function methods.tcp_flags(self)
+    view.check(self, "packet")
+    return C.packet_get_tcp_flags(call.packet)
+end
+
+-- An endpoint, or nil when the packet is not IP.
+function methods.source(self)
+    view.check(self, "packet")
+    if C.packet_get_source(call.packet, endpoint_out) == 0 then
+        return endpoint.endpoint(endpoint_out)
+    end
+end
+
+function methods.destination(self)
+    view.check(self, "packet")
+    if C.packet_get_destination(call.packet, endpoint_out) == 0 then
+        return endpoint.endpoint(endpoint_out)
+    end
+end
+
+function methods.source_port(self)
+    view.check(self, "packet")
+    if C.packet_get_source(call.packet, endpoint_out) == 0 then
+        return endpoint_out.port
+    end
+end
+
+function methods.destination_port(self)
+    view.check(self, "packet")
+    if C.packet_get_destination(call.packet, endpoint_out) == 0 then
+        return endpoint_out.port
+    end
+end
+
+-- The transport payload as a string of at most limit bytes, "" when there is none.
+function methods.payload(self, limit)
+    view.check(self, "packet")
+    if limit ~= nil and (type(limit) ~= "number" or limit ~= limit or limit < 0) then
+        error("packet:payload: expected a number of bytes", 2)
+    end
+    local data = C.packet_get_payload(call.packet, length_out)
+    return view.text(data, length_out[0], math.min(limit or PAYLOAD_MAX_BYTES, PAYLOAD_MAX_BYTES))
+end
+
+local function field_id(name)
+    if field_ids[name] == nil then
+        local id = type(name) == "string" and C.field_lookup(name) or -1
+        if id < 0 then
+            error("packet:field: expected a field's name, found " .. tostring(name), 3)
+        end
+        field_ids[name] = id
+    end
+    return field_ids[name]
+end
+
+-- A field by its dotted name: a number, a string or an address; nil when the packet has none.
+function methods.field(self, name)
+    view.check(self, "packet")
+    if C.field_get(call.session, field_id(name), value_out) ~= 0 then
+        return nil
+    elseif value_out.type == C.STELLAR_FIELD_UINT then
+        return tonumber(value_out.u)
+    elseif value_out.type == C.STELLAR_FIELD_ADDRESS then
+        return endpoint.address(value_out.address)
+    end
+    return view.text(value_out.bytes.data, value_out.bytes.length, PAYLOAD_MAX_BYTES)
+end
+
+return function()
+    return setmetatable({ call.number }, Packet)
+end

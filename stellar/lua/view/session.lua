@@ -1,0 +1,227 @@
+-- SPDX-License-Identifier: Apache-2.0
+--
+-- The session of a callback, as a plugin sees it. Requests return true, or nil and why not.
+
+local host = ...
+
+local ffi, C = host.ffi, host.C
+local call = host.call
+local view = host.use("view/view")
+local endpoint = host.use("view/endpoint")
+
+local METADATA_MAX_BYTES = 65536
+local REPLIES = { rst = C.STELLAR_REPLY_RST, icmp = C.STELLAR_REPLY_ICMP }
+-- Numbers in metadata are C integers of this many bytes.
+local INTEGERS = { [1] = "int8_t *", [2] = "int16_t *", [4] = "int32_t *", [8] = "int64_t *" }
+local WHOLE_MAX = 2 ^ 53
+
+local states = host.names(C.stellar_session_state_name, tonumber(C.STELLAR_SESSION_OPENING))
+local tcp_states = host.names(C.stellar_tcp_state_name)
+local reasons = host.names(C.stellar_closing_reason_name)
+
+local endpoint_out = ffi.new("struct packet_endpoint")
+local value_out = ffi.new("void *[1]")
+local size_out = ffi.new("size_t[1]")
+local number_in = ffi.new("int64_t[1]")
+
+local methods = {}
+local Session = view.class("session", methods)
+
+local function check_direction(what, direction)
+    if direction ~= 0 and direction ~= 1 then
+        error(what .. ": expected stellar.FORWARD or stellar.REVERSE", 3)
+    end
+end
+
+local function check_key(what, key)
+    if type(key) ~= "string" then
+        error(what .. ": expected a key, found a " .. type(key), 3)
+    end
+end
+
+function methods.id(self)
+    view.check(self, "session")
+    return tonumber(C.session_get_id(call.session))
+end
+
+function methods.originator(self)
+    view.check(self, "session")
+    C.session_get_originator(call.session, endpoint_out)
+    return endpoint.endpoint(endpoint_out)
+end
+
+function methods.responder(self)
+    view.check(self, "session")
+    C.session_get_responder(call.session, endpoint_out)
+    return endpoint.endpoint(endpoint_out)
+end
+
+function methods.protocol(self)
+    view.check(self, "session")
+    return C.session_get_protocol(call.session)
+end
+
+function methods.state(self)
+    view.check(self, "session")
+    return states[tonumber(C.session_get_state(call.session))]
+end
+
+-- nil when it is not TCP.
+function methods.tcp_state(self)
+    view.check(self, "session")
+    local state = tonumber(C.session_get_tcp_state(call.session))
+    return state ~= 0 and tcp_states[state] or nil
+end
+
+function methods.direction(self)
+    view.check(self, "session")
+    return tonumber(C.session_get_direction(call.session))
+end
+
+function methods.tag(self)
+    view.check(self, "session")
+    return C.session_get_tag(call.session)
+end
+
+function methods.packets(self, direction)
+    view.check(self, "session")
+    check_direction("session:packets", direction)
+    return tonumber(C.session_get_packets(call.session, direction))
+end
+
+function methods.bytes(self, direction)
+    view.check(self, "session")
+    check_direction("session:bytes", direction)
+    return tonumber(C.session_get_bytes(call.session, direction))
+end
+
+function methods.start_ms(self)
+    view.check(self, "session")
+    return view.milliseconds(C.session_get_start_ns(call.session))
+end
+
+function methods.last_ms(self)
+    view.check(self, "session")
+    return view.milliseconds(C.session_get_last_ns(call.session))
+end
+
+-- nil while it is open.
+function methods.closing_reason(self)
+    view.check(self, "session")
+    local reason = tonumber(C.session_get_closing_reason(call.session))
+    return reason ~= 0 and reasons[reason] or nil
+end
+
+-- value: a string, kept as its bytes, or a whole number, kept as an int64_t.
+function methods.set_metadata(self, key, value)
+    view.check(self, "session")
+    check_key("session:set_metadata", key)
+    if type(value) == "string" and #value <= METADATA_MAX_BYTES then
+        return view.result(C.session_copy_metadata(call.session, key, value, #value))
+    elseif type(value) == "number" and value % 1 == 0 and math.abs(value) <= WHOLE_MAX then
+        number_in[0] = value
+        return view.result(C.session_copy_metadata(call.session, key, number_in, 8))
+    end
+    error("session:set_metadata: expected a string of at most " .. METADATA_MAX_BYTES
+        .. " bytes or a whole number", 2)
+end
+
+-- The bytes of a value as a string, or nil.
+function methods.get_metadata(self, key)
+    view.check(self, "session")
+    check_key("session:get_metadata", key)
+    if C.session_get_metadata(call.session, key, value_out, size_out) ~= 0 then
+        return nil
+    end
+    return view.text(value_out[0], size_out[0], METADATA_MAX_BYTES)
+end
+
+-- A value of 1, 2, 4 or 8 bytes as the signed C integer it is, or nil.
+function methods.get_metadata_number(self, key)
+    view.check(self, "session")
+    check_key("session:get_metadata_number", key)
+    if C.session_get_metadata(call.session, key, value_out, size_out) ~= 0
+        or value_out[0] == nil then
+        return nil
+    end
+    local kind = INTEGERS[tonumber(size_out[0])]
+    return kind ~= nil and tonumber(ffi.cast(kind, value_out[0])[0]) or nil
+end
+
+function methods.del_metadata(self, key)
+    view.check(self, "session")
+    check_key("session:del_metadata", key)
+    return view.result(C.session_del_metadata(call.session, key))
+end
+
+function methods.drop(self)
+    view.check(self, "session")
+    return view.result(C.session_drop_current_packet(call.session))
+end
+
+-- Drop the packet and the rest of the session, answering with "rst" or "icmp".
+function methods.reject(self, reply)
+    view.check(self, "session")
+    if REPLIES[reply] == nil then
+        error("session:reject: expected \"rst\" or \"icmp\", found " .. tostring(reply), 2)
+    end
+    return view.result(C.session_reject(call.session, REPLIES[reply]))
+end
+
+-- Drop the packet and the rest of the session without an answer.
+function methods.block(self)
+    view.check(self, "session")
+    return view.result(C.session_reject(call.session, C.STELLAR_REPLY_NONE))
+end
+
+function methods.detach(self)
+    view.check(self, "session")
+    return view.result(C.pm_session_detach_me(call.session))
+end
+
+function methods.take_over(self)
+    view.check(self, "session")
+    return view.result(C.pm_session_take_over(call.session))
+end
+
+function methods.give_back(self)
+    view.check(self, "session")
+    return view.result(C.pm_session_give_back(call.session))
+end
+
+function methods.lock(self)
+    view.check(self, "session")
+    return view.result(C.session_lock(call.session, C.pm_session_plugin_id(call.session)))
+end
+
+function methods.unlock(self)
+    view.check(self, "session")
+    return view.result(C.session_unlock(call.session, C.pm_session_plugin_id(call.session)))
+end
+
+function methods.bypass(self)
+    view.check(self, "session")
+    return view.result(C.session_bypass(call.session))
+end
+
+function methods.set_ratelimit_group(self, group_id)
+    view.check(self, "session")
+    if type(group_id) ~= "number" or group_id % 1 ~= 0 or group_id < 0 or group_id > 2 ^ 32 - 1 then
+        error("session:set_ratelimit_group: expected a group's number", 2)
+    end
+    return view.result(C.session_set_ratelimit_group(call.session, group_id))
+end
+
+-- session.context is a field, everything else a method.
+Session.__index = function(self, key)
+    if key == "context" then
+        view.check(self, "session")
+        call.context_view = call.context_view or host.open_context()
+        return call.context_view
+    end
+    return methods[key] or error("session has no " .. tostring(key), 2)
+end
+
+return function()
+    return setmetatable({ call.number }, Session)
+end
