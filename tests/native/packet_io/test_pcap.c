@@ -100,6 +100,30 @@ static void test_what_is_written_is_read_again(void **state)
 	packet_io_device_close(device);
 }
 
+static void test_small_frames_fill_the_writers_buffer_to_its_end(void **state)
+{
+	enum { COUNT = 100000 };
+	struct packet_io_device *device = open_device(write_uri);
+	uint8_t byte = 1;
+	struct frame frame = {.data = &byte, .length = 1, .wire_length = 1, .link_type = 1};
+	for (uint32_t i = 0; i < COUNT; i++)
+		assert_int_equal(packet_io_device_tx(device, &frame, 1), 1);
+	packet_io_device_close(device);
+
+	device = open_device(read_uri);
+	struct frame frames[STELLAR_BURST_MAX];
+	struct packet_io_stats stats;
+	int count;
+	while ((count = packet_io_device_rx(device, frames, STELLAR_BURST_MAX)) > 0)
+		packet_io_device_release(device, frames, (size_t)count);
+
+	packet_io_device_get_stats(device, &stats);
+	assert_int_equal(count, -ENODATA);
+	assert_int_equal(stats.rx_frames, COUNT);
+	assert_int_equal(stats.rx_bytes, COUNT);
+	packet_io_device_close(device);
+}
+
 static void test_changing_a_lent_frame_leaves_the_file_as_it_is(void **state)
 {
 	struct packet_io_device *device = open_device(write_uri);
@@ -247,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_written_is_read_again),
+		cmocka_unit_test(test_small_frames_fill_the_writers_buffer_to_its_end),
 		cmocka_unit_test(test_changing_a_lent_frame_leaves_the_file_as_it_is),
 		cmocka_unit_test(test_flush_makes_frames_readable_while_the_writer_is_open),
 		cmocka_unit_test(test_writer_without_frames_leaves_an_empty_capture),
