@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happened to traffic can be read: sessions, events and counters."""
 
-import pytest
-
 ICMP = 1
 
 
@@ -19,15 +17,24 @@ def test_session_is_listed_while_it_lives(client, target, stellar):
     assert target["server"]["ipv4"] in responders
 
 
-@pytest.mark.parametrize("outcome", ["dropped", "rejected"])
-def test_drop_event_names_the_rule(client, target, events, outcome):
-    port = target[f"{outcome}_port"]
+def test_drop_event_names_the_rule_that_rejected(client, target, events):
+    port = target["rejected_port"]
 
     fetch(client, target, port)
 
     event = events.wait("drop", dest_ip=target["server"]["ipv4"], dest_port=port)
     assert event["src_ip"] == target["client_address"]["ipv4"]
-    assert event["verdict"]["rule"] == target[f"{outcome}_rule"]
+    assert event["stellar"]["rule"] == target["rejected_rule"]
+
+
+def test_drop_event_says_that_no_rule_matched(client, target, events):
+    port = target["dropped_port"]
+
+    fetch(client, target, port)
+
+    event = events.wait("drop", dest_ip=target["server"]["ipv4"], dest_port=port)
+    assert event["src_ip"] == target["client_address"]["ipv4"]
+    assert event["drop"]["reason"] == "policy_default"
 
 
 def test_flow_event_follows_the_end_of_a_session(client, target, events):
