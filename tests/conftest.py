@@ -73,8 +73,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 @pytest.fixture(scope="session")
 def shared_captures() -> list[Path]:
     """Captures that the project did not make, beside the checkout; skips where there are none."""
-    captures = sorted((ROOT.parent / "shared" / "data" / "captures").glob("*.pcap*"))
-    captures = [path for path in captures if path.suffix in {".pcap", ".pcapng"}]
+    captures = sorted((ROOT.parent / "shared" / "data" / "captures").glob("*"))
+    captures = [path for path in captures if path.suffix in {".pcap", ".pcapng", ".cap"}]
     if not captures:
         pytest.skip("needs ../shared/data/captures")
     return captures
