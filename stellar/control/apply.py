@@ -123,5 +123,6 @@ class PolicyKeeper:
             self.history.add(state)
             write_whole(self._config.policy_document, state.text.encode())
         except OSError as error:
-            message = f"in force as generation {state.generation}, but not kept: {error}"
+            reason = f"{error.filename}: {error.strerror}"
+            message = f"in force as generation {state.generation}, but not kept: {reason}"
             raise NotKept(message) from error
