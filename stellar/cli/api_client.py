@@ -15,7 +15,8 @@ from stellar.engine.config import DEFAULT_PATH, load_config
 
 __all__ = ["ApiClient", "ApiFailure", "add_api_arguments", "open_api"]
 
-_TIMEOUT_SEC = 90.0
+_GET_LIMIT_SEC = 15.0
+_POST_LIMIT_SEC = 90.0  # a large policy is compiled meanwhile
 
 
 class ApiFailure(CommandError):
@@ -34,8 +35,8 @@ class ApiFailure(CommandError):
 class _UnixHttp(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_TIMEOUT_SEC)
+    def __init__(self, path: Path, limit_sec: float) -> None:
+        super().__init__("localhost", timeout=limit_sec)
         self._path = path
 
     def connect(self) -> None:
@@ -61,7 +62,8 @@ class ApiClient:
         return self._request("POST", path, json.dumps(body).encode())
 
     def _request(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
-        caller = _UnixHttp(self._path)
+        limit_sec = _GET_LIMIT_SEC if body is None else _POST_LIMIT_SEC
+        caller = _UnixHttp(self._path, limit_sec)
         try:
             caller.request(method, path, body, {"Content-Type": "application/json"})
             response = caller.getresponse()
@@ -71,7 +73,7 @@ class ApiClient:
         except PermissionError:
             raise CommandError(f"{self._path}: expected root or the appliance's user") from None
         except TimeoutError:
-            message = f"{self._path}: expected an answer in {_TIMEOUT_SEC:g} s, found none"
+            message = f"{self._path}: expected an answer in {limit_sec:g} s, found none"
             raise CommandError(message) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CommandError(f"{self._path}: expected an answer, found: {error}") from error

@@ -37,7 +37,7 @@ class _Setting:
 
 _SETTINGS: Mapping[str, _Setting] = {
     "burst_size": _Setting(1, 64, 64),
-    "session_capacity": _Setting(64, 1 << 31, 1 << 20),
+    "session_capacity": _Setting(64, (1 << 31) - 2, 1 << 20),
 }
 
 

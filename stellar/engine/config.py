@@ -113,7 +113,7 @@ class SessionTimeouts:
 class SessionConfig:
     """The session table of each worker."""
 
-    capacity: int = _key("sessions a worker can hold", 1_048_576, minimum=64, maximum=2**31)
+    capacity: int = _key("sessions a worker can hold", 1_048_576, minimum=64, maximum=2**31 - 2)
     full_action: FullAction = _key("when the table is full", FullAction.EVICT_EMBRYONIC)
     timeout: SessionTimeouts = _key("idle timeouts", SessionTimeouts)
 
