@@ -33,7 +33,7 @@ EXCEPTIONS = {
     r"ETH_P_\w*|IFLA_\w*|NLM\w*|SO_\w*|SOL_\w*|msg\w*|iov\w*|sock\w*": "the kernel's name",
     r"nb_\w*": "counts at the NIC boundary",
     r"connection_(made|lost)|\w*Connection(Error|Refused|Reset)\w*": "the library's name",
-    r"session_manager|plugin_manager": "the seed's word",
+    r"session_manager|plugin_manager|pkt_get_(group_id|raw)|(rx|raw)_pkt|pkt_sz": "the seed's word",
     r"setbuf|setvbuf|PyBUF\w*": "libc's and CPython's names",
 }
 
