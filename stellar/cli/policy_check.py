@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{source.file}: a valid policy of {len(checked.policy.rules)} rules")
+    count = len(checked.policy.rules)
+    print(f"{source.file}: a valid policy of {count} {'rule' if count == 1 else 'rules'}")
     return 0
 
 

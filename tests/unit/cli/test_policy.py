@@ -36,7 +36,7 @@ def template(tmp_path):
 def test_valid_policy_is_accepted(capsys, policy):
     assert main(["policy", "check", str(policy)]) == 0
 
-    assert capsys.readouterr().out == f"{policy}: a valid policy of 1 rules\n"
+    assert capsys.readouterr().out == f"{policy}: a valid policy of 1 rule\n"
 
 
 def test_rejected_policy_is_code_3_and_a_line_a_problem(capsys, policy, policy_text):
