@@ -109,13 +109,26 @@ def _zone_cover(exact: Mapping[str, int]) -> Callable[[str], int]:
 
 
 def _network_cover(exact: Mapping[Network, int]) -> Callable[[Network], int]:
-    def find(network: Network) -> int:
+    # By family, length and leading bits: only lengths that occur are looked up.
+    by_prefix: dict[tuple[int, int, int], int] = {}
+    lengths: dict[int, set[int]] = {4: set(), 6: set()}
+    for network, rules in exact.items():
+        lengths[network.version].add(network.prefixlen)
+        by_prefix[_leading_bits(network, network.prefixlen)] = rules
+
+    def find(wanted: Network) -> int:
         bits = 0
-        for length in range(network.prefixlen + 1):
-            bits |= exact.get(network.supernet(new_prefix=length), 0)
+        for length in lengths[wanted.version]:
+            if length <= wanted.prefixlen:
+                bits |= by_prefix.get(_leading_bits(wanted, length), 0)
         return bits
 
     return find
+
+
+def _leading_bits(network: Network, length: int) -> tuple[int, int, int]:
+    bits = int(network.network_address) >> (network.max_prefixlen - length)
+    return network.version, length, bits
 
 
 def _service_cover(exact: Mapping[ProtocolPorts, int]) -> Callable[[ProtocolPorts], int]:
