@@ -316,7 +316,9 @@ static int parse_header(const uint8_t *bytes, size_t size, struct firewall_secti
 		section->tables[i] = bytes + (offset < size ? offset : size);
 		offset += (uint64_t)section->counts[i] * entry_sizes[i];
 	}
-	if (load32(bytes + 8) != size || offset != size)
+	if (load32(bytes + 8) != size)
+		return refuse(complaint, "expected %u bytes, found %zu", load32(bytes + 8), size);
+	if (offset != size)
 		return refuse(complaint, "expected %llu bytes, found %zu",
 			      (unsigned long long)offset, size);
 	section->default_action = bytes[60];

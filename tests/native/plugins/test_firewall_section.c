@@ -78,6 +78,7 @@ static void test_damage_is_refused_with_a_reason(void **state)
 		const char *reason;
 	} cases[] = {
 		{FIREWALL_TABLE_COUNT, 0, 'X', 1, "not a firewall section"},
+		{FIREWALL_TABLE_COUNT, 8, 1, 4, "expected 1 bytes, found"},
 		{FIREWALL_TABLE_COUNT, 12, 2, 4, "expected format version 1, found 2"},
 		{FIREWALL_TABLE_COUNT, 16, UINT32_MAX, 4, "bytes, found"},
 		{FIREWALL_TABLE_COUNT, 52, 3, 4, "bytes, found"},
@@ -122,6 +123,32 @@ static void test_damage_is_refused_with_a_reason(void **state)
 			fail_msg("case %zu: expected \"%s\", found \"%s\"", i, cases[i].reason,
 				 error);
 	}
+}
+
+static void test_a_name_is_limited(void **state)
+{
+	struct section_builder builder;
+	struct firewall_section section;
+	char error[160];
+
+	section_build(&builder);
+	memset(builder.bytes + builder.size - 1, 'x', FIREWALL_NAME_MAX - 3);
+	builder.size += FIREWALL_NAME_MAX - 3;
+	builder.bytes[builder.size - 1] = '\0';
+	section_poke(&builder, 8, builder.size, 4);
+	section_poke(&builder, 16 + 4 * FIREWALL_TABLE_TEXT,
+		     builder.size - builder.tables[FIREWALL_TABLE_TEXT], 4);
+	assert_int_equal(strlen((char *)builder.bytes + builder.size - FIREWALL_NAME_MAX - 1),
+			 FIREWALL_NAME_MAX);
+	assert_int_equal(parse(builder.bytes, builder.size, &section, error), 0);
+
+	builder.bytes[builder.size - 1] = 'x';
+	builder.bytes[builder.size++] = '\0';
+	section_poke(&builder, 8, builder.size, 4);
+	section_poke(&builder, 16 + 4 * FIREWALL_TABLE_TEXT,
+		     builder.size - builder.tables[FIREWALL_TABLE_TEXT], 4);
+	assert_int_equal(parse(builder.bytes, builder.size, &section, error), -EINVAL);
+	assert_string_equal(error, "firewall section: rule 4 has no valid name");
 }
 
 // Whatever one changed byte does: refused, or a section that can be searched.
@@ -191,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_a_good_section_is_read),
 		cmocka_unit_test(test_every_cut_is_refused),
 		cmocka_unit_test(test_damage_is_refused_with_a_reason),
+		cmocka_unit_test(test_a_name_is_limited),
 		cmocka_unit_test(test_every_changed_byte_is_survived),
 		cmocka_unit_test(test_services_times_rules_are_limited),
 	};
