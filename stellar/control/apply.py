@@ -14,11 +14,11 @@ from typing import Protocol
 
 from stellar.control.engine_client import EngineClient, EngineUnavailable
 from stellar.control.history import PolicyHistory, PolicyState, write_whole
-from stellar.control.log import quote
 from stellar.engine.config import ApplianceConfig
 from stellar.personality import check_policy, compile_policy
 from stellar.policy.errors import PolicyError
 from stellar.policy.load import Source
+from stellar.telemetry.log import quote
 
 __all__ = ["Compile", "NotKept", "PolicyKeeper", "compile_text"]
 

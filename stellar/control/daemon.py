@@ -19,9 +19,9 @@ from aiohttp.typedefs import Handler
 from stellar.control.api import Api, failure, listen
 from stellar.control.apply import NotKept, PolicyKeeper
 from stellar.control.engine_client import EngineClient, EngineRefused, EngineUnavailable
-from stellar.control.log import quote, start_logging
 from stellar.engine.config import DEFAULT_PATH, ApplianceConfig, ConfigError, load_config
 from stellar.policy.errors import PolicyError
+from stellar.telemetry.log import quote, start_logging
 from stellar.telemetry.prometheus import CONTENT_TYPE, render_metrics
 
 __all__ = ["Daemon", "main"]

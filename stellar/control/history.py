@@ -13,9 +13,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from stellar.control.log import quote
 from stellar.policy.errors import PolicyError
 from stellar.policy.load import Source, load_document
+from stellar.telemetry.log import quote
 
 __all__ = ["PolicyHistory", "PolicyState", "write_whole"]
 

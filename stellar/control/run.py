@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stellar.control.engine_client import EngineClient, EngineRefused, EngineUnavailable
-from stellar.control.log import quote, start_logging
 from stellar.control.machine import check_machine
 from stellar.control.pid_file import PidFile
 from stellar.control.supervisor import Supervisor, appliance_children
 from stellar.engine.config import ApplianceConfig, load_config
+from stellar.telemetry.log import quote, start_logging
 
 __all__ = ["run_background", "run_foreground"]
 

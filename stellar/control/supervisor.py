@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stellar.control.engine_client import EngineClient, EngineRefused, EngineUnavailable
-from stellar.control.log import quote
 from stellar.control.restart import RestartDelay
 from stellar.engine.config import ApplianceConfig
+from stellar.telemetry.log import quote
 
 __all__ = ["Child", "Supervisor", "appliance_children"]
 

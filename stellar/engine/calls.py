@@ -70,7 +70,14 @@ class Calls:
             self._engine.apply_policy(image)
         except PolicyError as error:
             raise CallError(str(error), error.errno) from error
-        self._keep(image)
+        try:
+            self._keep(image)
+        except OSError as error:
+            raise CallError(
+                f"generation {self._engine.policy_generation} is in force, but will not outlive "
+                f"the engine: {self._config.policy_image}: {error.strerror}",
+                error.errno or 0,
+            ) from error
         return {"generation": self._engine.policy_generation}
 
     def _keep(self, image: bytes) -> None:

@@ -19,6 +19,7 @@ from stellar.engine.calls import Calls
 from stellar.engine.config import ApplianceConfig, ConfigError, FailAction, load_config
 from stellar.engine.plugins import add_plugin, personality_plugin
 from stellar.engine.server import CallServer
+from stellar.telemetry.log import quote, start_logging
 
 __all__ = ["build_engine", "main"]
 
@@ -81,15 +82,22 @@ def _restore_policy(engine: Engine, image: Path) -> None:
     try:
         engine.apply_policy(image.read_bytes())
     except (PolicyError, OSError) as error:
-        _log.error("policy=refused path=%s error=%r", image, str(error))
+        _log.error("policy=refused path=%s error=%s", image, quote(error))
     else:
         _log.info("policy=restored generation=%d", engine.policy_generation)
+
+
+def _reopen_events(engine: Engine) -> None:
+    try:
+        engine.reopen_events()
+    except StellarError as error:
+        _log.error("events=kept error=%s", quote(error))
 
 
 def _run_worker(engine: Engine, worker: int, cpu: int, server: CallServer) -> None:
     if not engine.run_worker(worker, cpu):
         problems = [engine.interface_error(i) for i in range(len(engine.interface_stats()))]
-        _log.error("worker=%d error=%r", worker, "; ".join(filter(None, problems)))
+        _log.error("worker=%d error=%s", worker, quote("; ".join(filter(None, problems))))
     server.worker_ended()
 
 
@@ -107,7 +115,7 @@ def _serve(engine: Engine, config: ApplianceConfig) -> int:
     ]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
-    signal.signal(signal.SIGHUP, lambda *_: engine.reopen_events())
+    signal.signal(signal.SIGHUP, lambda *_: _reopen_events(engine))
     for thread in threads:
         thread.start()
     _log.info("engine=running workers=%d generation=%d", len(threads), engine.policy_generation)
@@ -125,9 +133,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="stellar.engine.process", description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="time=%(asctime)s level=%(levelname)s part=engine %(message)s"
-    )
+    start_logging("engine")
     try:
         config = load_config(arguments.config)
         for directory in (config.runtime_directory, config.state_directory):

@@ -174,3 +174,22 @@ def test_wrong_configuration_is_exit_2(config: Path, start: Start) -> None:
     _, errors = process.communicate(timeout=DEADLINE_SEC)
     assert process.returncode == 2
     assert "nonsense" in errors
+
+
+def test_policy_that_cannot_be_kept_is_said(config: Path, start: Start) -> None:
+    start()
+    call(config, "ping")
+    (config.parent / "state").rmdir()
+
+    answer = call(config, "policy_apply", path=str(image(config, 1)))
+
+    assert "generation 1 is in force, but will not outlive the engine" in answer["error"]
+
+
+def test_rotation_without_a_writer_is_harmless(config: Path, start: Start) -> None:
+    process = start()
+    call(config, "ping")
+
+    process.send_signal(signal.SIGHUP)
+
+    assert call(config, "ping")["ok"]

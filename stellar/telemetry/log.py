@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logging of the control plane's processes: one `key=value` line an event, on standard error."""
+"""Logging of our processes: one `key=value` line an event, on standard error."""
 
 import logging
 import time
