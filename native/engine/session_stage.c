@@ -137,9 +137,7 @@ void session_stage_prepare(struct worker *worker, size_t count)
 		if (!worker->has_key[i])
 			memset(&worker->keys[i], 0, sizeof(worker->keys[i]));
 	}
-	session_table_hash_burst(worker->table, worker->keys, count, worker->hashes);
-	session_table_prefetch(worker->table, worker->hashes, count);
-	session_table_find_hints(worker->table, worker->hashes, count, worker->hints);
+	session_table_find_burst(worker->table, worker->keys, count, worker->hashes, worker->hints);
 }
 
 static void raise_event(struct worker *worker, uint8_t type)

@@ -28,7 +28,8 @@ static uint32_t stride_of(uint64_t hash)
 
 static uint64_t next_bucket(const struct session_index *index, uint64_t bucket, uint32_t stride)
 {
-	return (bucket + stride) % index->bucket_count;
+	uint64_t next = bucket + stride;
+	return next < index->bucket_count ? next : next % index->bucket_count;
 }
 
 static unsigned has_common_divisor(uint64_t count)
@@ -61,16 +62,50 @@ void session_index_fini(struct session_index *index)
 	memset(index, 0, sizeof(*index));
 }
 
-void session_index_prefetch(const struct session_index *index, uint64_t hash)
+void session_index_prefetch(const struct session_index *index, const uint64_t *hashes, size_t count)
 {
-	__builtin_prefetch(&index->buckets[first_bucket(index, hash)]);
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(&index->buckets[first_bucket(index, hashes[i])]);
 }
 
-uint32_t session_index_first(const struct session_index *index, uint64_t hash)
+// First candidate of a hash in a bucket, or 0.
+static uint32_t find_in(const struct session_index *index, uint64_t bucket, uint64_t hash)
 {
-	const struct session_bucket *bucket = &index->buckets[first_bucket(index, hash)];
-	uint32_t matches = session_bucket_match(bucket, tag_of(hash));
-	return matches != 0 ? bucket->entry[__builtin_ctz(matches)] : 0;
+	uint32_t matches = session_bucket_match(&index->buckets[bucket], tag_of(hash));
+	return matches != 0 ? index->buckets[bucket].entry[__builtin_ctz(matches)] : 0;
+}
+
+#define FAR_MAX 16 // of one group of hashes, that are sought in their second bucket
+#define GROUP 64
+
+// One group: those that overflowed their first bucket have the second one fetched while the others
+// are sought.
+static void find_group(const struct session_index *index, const uint64_t *hashes, size_t count,
+		       uint32_t *ret_entries)
+{
+	uint64_t second[FAR_MAX + 1];
+	uint8_t position[FAR_MAX + 1];
+	size_t far_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bucket = first_bucket(index, hashes[i]);
+		ret_entries[i] = find_in(index, bucket, hashes[i]);
+		if (ret_entries[i] == 0 && index->buckets[bucket].overflow != 0) {
+			second[far_count] = next_bucket(index, bucket, stride_of(hashes[i]));
+			position[far_count] = (uint8_t)i;
+			__builtin_prefetch(&index->buckets[second[far_count]]);
+			far_count += far_count < FAR_MAX;
+		}
+	}
+	for (size_t i = 0; i < far_count; i++)
+		ret_entries[position[i]] = find_in(index, second[i], hashes[position[i]]);
+}
+
+void session_index_find(const struct session_index *index, const uint64_t *hashes, size_t count,
+			uint32_t *ret_entries)
+{
+	for (size_t done = 0; done < count; done += GROUP)
+		find_group(index, hashes + done, count - done < GROUP ? count - done : GROUP,
+			   ret_entries + done);
 }
 
 void session_probe_init(struct session_probe *probe, const struct session_index *index,

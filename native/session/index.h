@@ -52,10 +52,12 @@ struct session_probe {
 int session_index_init(struct session_index *index, uint64_t capacity);
 void session_index_fini(struct session_index *index);
 
-void session_index_prefetch(const struct session_index *index, uint64_t hash);
-
-// First candidate in the hash's own bucket, or 0.
-uint32_t session_index_first(const struct session_index *index, uint64_t hash);
+// For a burst: have the first buckets fetched; then give the first candidate of each hash, 0: none
+// found without going far. Any count.
+void session_index_prefetch(const struct session_index *index, const uint64_t *hashes,
+			    size_t count);
+void session_index_find(const struct session_index *index, const uint64_t *hashes, size_t count,
+			uint32_t *ret_entries);
 
 // Candidates one by one; 0 at the end.
 void session_probe_init(struct session_probe *probe, const struct session_index *index,

@@ -46,24 +46,55 @@ static bool is_icmp(uint8_t version, uint8_t protocol)
 	return protocol == (version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
-// Put both addresses into the key in order. Returns whether the source is the high one; ties are
-// settled by `tie`.
-static bool order_addresses(const struct ip_address *source, const struct ip_address *destination,
-			    int tie, struct session_key *key)
+// Put both endpoints into the key in order. Which order it is means nothing, as long as it is the
+// same for both directions. `tie` settles the order of two sides with one address.
+static inline void order_v4(const struct ip_address *source, uint16_t source_tie,
+			    const struct ip_address *destination, uint16_t destination_tie,
+			    struct session_key *key)
 {
-	size_t size = source->version == 4 ? 4 : 16;
-	int order = memcmp(source->bytes, destination->bytes, size);
-	if (order == 0)
-		order = tie;
-	uint8_t *bytes = (uint8_t *)key->address;
-	memset(key->address, 0, sizeof(key->address));
-	memcpy(bytes, order > 0 ? destination->bytes : source->bytes, size);
-	memcpy(bytes + size, order > 0 ? source->bytes : destination->bytes, size);
-	return order > 0;
+	uint32_t from;
+	uint32_t to;
+	memcpy(&from, source->bytes, sizeof(from));
+	memcpy(&to, destination->bytes, sizeof(to));
+	uint64_t a = (uint64_t)from << 16 | source_tie;
+	uint64_t b = (uint64_t)to << 16 | destination_tie;
+	bool high = a > b;
+	uint64_t low_side = high ? b : a;
+	uint64_t high_side = high ? a : b;
+	const uint32_t pair[2] = {(uint32_t)(low_side >> 16), (uint32_t)(high_side >> 16)};
+	memcpy(&key->address[0], pair, sizeof(pair));
+	memset(&key->address[1], 0, 3 * sizeof(key->address[1]));
+	key->port_low = (uint16_t)low_side;
+	key->port_high = (uint16_t)high_side;
+	key->source_is_high = high;
 }
 
-static void set_realm(struct session_key *key, uint8_t version, uint8_t protocol, uint32_t tag,
-		      uint16_t tenant)
+static void order_v6(const struct ip_address *source, uint16_t source_tie,
+		     const struct ip_address *destination, uint16_t destination_tie,
+		     struct session_key *key)
+{
+	const size_t size = sizeof(source->bytes);
+	int order = memcmp(source->bytes, destination->bytes, size);
+	bool high = order != 0 ? order > 0 : source_tie > destination_tie;
+	memcpy(&key->address[0], high ? destination->bytes : source->bytes, size);
+	memcpy(&key->address[2], high ? source->bytes : destination->bytes, size);
+	key->port_low = high ? destination_tie : source_tie;
+	key->port_high = high ? source_tie : destination_tie;
+	key->source_is_high = high;
+}
+
+static inline void order_endpoints(const struct ip_address *source, uint16_t source_tie,
+				   const struct ip_address *destination, uint16_t destination_tie,
+				   struct session_key *key)
+{
+	if (key->version == 4)
+		order_v4(source, source_tie, destination, destination_tie, key);
+	else
+		order_v6(source, source_tie, destination, destination_tie, key);
+}
+
+static inline void set_realm(struct session_key *key, uint8_t version, uint8_t protocol,
+			     uint32_t tag, uint16_t tenant)
 {
 	key->tag = tag;
 	key->tenant = tenant;
@@ -73,15 +104,9 @@ static void set_realm(struct session_key *key, uint8_t version, uint8_t protocol
 	memset(key->reserved, 0, sizeof(key->reserved));
 }
 
-static void order_endpoints(const struct ip_address *source, uint16_t source_port,
-			    const struct ip_address *destination, uint16_t destination_port,
-			    struct session_key *key)
+static inline bool has_ports(uint8_t protocol)
 {
-	bool high =
-		order_addresses(source, destination, (int)source_port - (int)destination_port, key);
-	key->source_is_high = high;
-	key->port_low = high ? destination_port : source_port;
-	key->port_high = high ? source_port : destination_port;
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
 static void set_icmp(const struct packet *packet, struct session_key *key)
@@ -91,8 +116,7 @@ static void set_icmp(const struct packet *packet, struct session_key *key)
 					      : request_type_v6(packet->icmp_type, &is_reply);
 	// The address orders the sides; a host that pings itself has one address, so there it is
 	// the kind of message that does.
-	key->source_is_high =
-		order_addresses(&packet->source, &packet->destination, is_reply ? 1 : 0, key);
+	order_endpoints(&packet->source, is_reply, &packet->destination, 0, key);
 	key->is_reply = is_reply;
 	if (request >= 0) {
 		key->port_low = packet->source_port;
@@ -103,21 +127,33 @@ static void set_icmp(const struct packet *packet, struct session_key *key)
 	}
 }
 
-int session_key_from_packet(const struct packet *packet, struct session_key *ret_key)
+static __attribute__((noinline)) int make_any(const struct packet *packet,
+					      struct session_key *ret_key)
 {
 	uint8_t version = packet->ip_version;
 	uint8_t protocol = packet->protocol;
-	bool has_ports = protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+	bool ports = has_ports(protocol);
 	bool icmp = is_icmp(version, protocol);
-	if ((version != 4 && version != 6) || ((has_ports || icmp) && !packet->has_transport))
+	if ((version != 4 && version != 6) || ((ports || icmp) && !packet->has_transport))
 		return -ENOENT;
 	set_realm(ret_key, version, protocol, packet->tag, 0);
 	if (icmp)
 		set_icmp(packet, ret_key);
 	else
-		order_endpoints(&packet->source, has_ports ? packet->source_port : 0,
-				&packet->destination, has_ports ? packet->destination_port : 0,
+		order_endpoints(&packet->source, ports ? packet->source_port : 0,
+				&packet->destination, ports ? packet->destination_port : 0,
 				ret_key);
+	return 0;
+}
+
+int session_key_from_packet(const struct packet *packet, struct session_key *ret_key)
+{
+	if (packet->ip_version != 4 || !packet->has_transport || !has_ports(packet->protocol))
+		return make_any(packet, ret_key);
+	// The most common kind by far, without the questions.
+	set_realm(ret_key, 4, packet->protocol, packet->tag, 0);
+	order_v4(&packet->source, packet->source_port, &packet->destination,
+		 packet->destination_port, ret_key);
 	return 0;
 }
 
@@ -126,15 +162,13 @@ void session_key_from_endpoints(const struct packet_endpoint *source,
 				uint32_t tag, uint16_t tenant, struct session_key *ret_key)
 {
 	uint8_t version = source->address.version;
+	bool icmp = is_icmp(version, protocol);
 	set_realm(ret_key, version, protocol, tag, tenant);
-	if (is_icmp(version, protocol)) {
-		ret_key->source_is_high =
-			order_addresses(&source->address, &destination->address, 0, ret_key);
+	order_endpoints(&source->address, icmp ? 0 : source->port, &destination->address,
+			icmp ? 0 : destination->port, ret_key);
+	if (icmp) {
 		ret_key->port_low = source->port;
 		ret_key->port_high = destination->port;
-	} else {
-		order_endpoints(&source->address, source->port, &destination->address,
-				destination->port, ret_key);
 	}
 }
 

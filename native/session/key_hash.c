@@ -131,12 +131,15 @@ void session_key_hash_burst(const struct session_secret *secret, const struct se
 {
 	size_t done = 0;
 	for (; done + LANES <= count; done += LANES) {
-		unsigned v6_count = 0;
-		for (size_t lane = 0; lane < LANES; lane++)
-			v6_count += keys[done + lane].version == 6;
-		if (v6_count == 0) {
+		unsigned any = 0;
+		unsigned all = UINT8_MAX;
+		for (size_t lane = 0; lane < LANES; lane++) {
+			any |= keys[done + lane].version;
+			all &= keys[done + lane].version;
+		}
+		if (any == 4) {
 			hash_eight_v4(secret, keys + done, ret_hashes + done);
-		} else if (v6_count == LANES) {
+		} else if (all == 6) {
 			hash_eight_v6(secret, keys + done, ret_hashes + done);
 		} else {
 			for (size_t i = done; i < done + LANES; i++)

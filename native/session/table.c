@@ -15,6 +15,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define WORKER_ID_SHIFT 48
+#define GROUP 8 // packets hashed at once
+#define FIND_LAG (2 * GROUP) // how far behind the hashing its buckets are read
 
 static struct timer_link *timer_link_of(void *owner, uint32_t index)
 {
@@ -146,26 +148,42 @@ uint64_t session_table_hash(const struct session_table *table, const struct sess
 	return session_key_hash(&table->secret, key) & table->hash_mask;
 }
 
-void session_table_hash_burst(const struct session_table *table, const struct session_key *keys,
-			      size_t count, uint64_t *ret_hashes)
+static size_t group_size(size_t left)
+{
+	return left < GROUP ? left : GROUP;
+}
+
+static void hash_group(const struct session_table *table, const struct session_key *keys,
+		       size_t count, uint64_t *ret_hashes)
 {
 	session_key_hash_burst(&table->secret, keys, count, ret_hashes);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; table->hash_mask != UINT64_MAX && i < count; i++)
 		ret_hashes[i] &= table->hash_mask;
+	session_index_prefetch(&table->index, ret_hashes, count);
 }
 
-void session_table_prefetch(const struct session_table *table, const uint64_t *hashes, size_t count)
+static void find_group(const struct session_table *table, const uint64_t *hashes, size_t count,
+		       uint32_t *ret_hints)
 {
+	session_index_find(&table->index, hashes, count, ret_hints);
 	for (size_t i = 0; i < count; i++)
-		session_index_prefetch(&table->index, hashes[i]);
+		__builtin_prefetch(&table->hot[ret_hints[i]], 1);
 }
 
-void session_table_find_hints(const struct session_table *table, const uint64_t *hashes,
-			      size_t count, uint32_t *ret_hints)
+void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
+			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints)
 {
-	for (size_t i = 0; i < count; i++) {
-		ret_hints[i] = session_index_first(&table->index, hashes[i]);
-		__builtin_prefetch(&table->hot[ret_hints[i]], 1);
+	// Group by group: buckets are on their way while later groups are hashed, and the processor
+	// is never asked for more lines at once than it can wait for.
+	for (size_t hashed = 0; hashed < count + FIND_LAG; hashed += GROUP) {
+		if (hashed < count)
+			hash_group(table, keys + hashed, group_size(count - hashed),
+				   ret_hashes + hashed);
+		if (hashed >= FIND_LAG && hashed - FIND_LAG < count) {
+			size_t found = hashed - FIND_LAG;
+			find_group(table, ret_hashes + found, group_size(count - found),
+				   ret_hints + found);
+		}
 	}
 }
 
@@ -190,7 +208,7 @@ static bool is_match(const struct session_table *table, uint32_t index,
 	       session_key_is_equal(&session_table_get_extension(table, index)->alias, key);
 }
 
-uint32_t session_table_lookup(const struct session_table *table, const struct session_key *key,
+uint32_t session_table_search(const struct session_table *table, const struct session_key *key,
 			      uint64_t hash, uint32_t hint)
 {
 	// A free line has version 0, so that no hint of the past matches.
@@ -393,11 +411,6 @@ void session_table_rearm(struct session_table *table, uint32_t index, uint32_t p
 		return;
 	timer_wheel_remove(&table->wheel, index);
 	timer_wheel_insert(&table->wheel, index);
-}
-
-void session_table_advance(struct session_table *table, uint64_t now_ms)
-{
-	timer_wheel_advance(&table->wheel, now_ms);
 }
 
 void session_table_carry(struct session_table *table, uint32_t index,

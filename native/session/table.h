@@ -14,7 +14,7 @@
 //
 // A packet's way through. For the burst:
 //   session_key_from_packet for each packet
-//   session_table_hash_burst, session_table_prefetch, session_table_find_hints
+//   session_table_find_burst      hashes, hints, and what is needed next to the cache
 // then packet by packet, in order:
 //   session_table_advance         expire what is due before this packet's time
 //   session_table_lookup          the hint saves the search, it never decides
@@ -200,18 +200,17 @@ void session_table_destroy(struct session_table *table);
 // Bytes reserved: index, hot and cold arrays at capacity, and the extensions there are.
 uint64_t session_table_get_bytes(const struct session_table *table);
 
-// Stages of a burst, see above. Any count.
 uint64_t session_table_hash(const struct session_table *table, const struct session_key *key);
-void session_table_hash_burst(const struct session_table *table, const struct session_key *keys,
-			      size_t count, uint64_t *ret_hashes);
-void session_table_prefetch(const struct session_table *table, const uint64_t *hashes,
-			    size_t count);
-void session_table_find_hints(const struct session_table *table, const uint64_t *hashes,
-			      size_t count, uint32_t *ret_hints);
 
-// The session of a key, or SESSION_NONE. hint: from session_table_find_hints, or SESSION_NONE.
-uint32_t session_table_lookup(const struct session_table *table, const struct session_key *key,
-			      uint64_t hash, uint32_t hint);
+// For a whole burst: hashes, and a hint for each packet's lookup; what the lookups will touch is on
+// its way to the cache afterwards. Any count.
+void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
+			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints);
+
+// The session of a key, or SESSION_NONE. hint: from session_table_find_burst, or SESSION_NONE.
+static inline uint32_t session_table_lookup(const struct session_table *table,
+					    const struct session_key *key, uint64_t hash,
+					    uint32_t hint);
 
 // Make a session of a key that is not in the table: state OPENING, timer armed, counters 0, the
 // key's source is the originator, times from time_ns (engine time). Returns 0; -ENOSPC when the
@@ -268,25 +267,77 @@ void session_table_rearm(struct session_table *table, uint32_t index, uint32_t p
 
 // Move time forward, calling `expired` for each session that is due, in order of its deadline.
 // Cheap when nothing is due.
-void session_table_advance(struct session_table *table, uint64_t now_ms);
+static inline void session_table_advance(struct session_table *table, uint64_t now_ms);
 
 // Direction of a packet of a session: its key as looked up.
-enum stellar_direction session_table_get_direction(const struct session_table *table,
-						   uint32_t index, const struct session_key *key);
+static inline enum stellar_direction session_table_get_direction(const struct session_table *table,
+								 uint32_t index,
+								 const struct session_key *key);
 
 // State that a packet in this direction leads to; the same as now when there is no change. TCP:
 // after tcp_track. Others become ACTIVE with the first packet of the responder.
-enum stellar_session_state session_hot_next_state(const struct session_hot *hot,
-						  enum stellar_direction direction);
+static inline enum stellar_session_state session_hot_next_state(const struct session_hot *hot,
+								enum stellar_direction direction);
 
 // Why a session whose time is over closes: fin, rst or timeout.
 enum stellar_closing_reason session_hot_closing_reason(const struct session_hot *hot);
 
-// A low word has wrapped: carry into the cold record.
+// Count one packet of wire_length bytes. With last_seen_ms, what each packet does to its session.
+static inline void session_table_count(struct session_table *table, uint32_t index,
+				       enum stellar_direction direction, uint32_t wire_length);
+
+// The session is alive at now_ms (engine time).
+static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms);
+
+// What follows is the common case of the functions above, here for the compiler, and the rare one
+// in table.c. Not for others to call.
+
+uint32_t session_table_search(const struct session_table *table, const struct session_key *key,
+			      uint64_t hash, uint32_t hint);
+enum stellar_session_state session_hot_leave_opening(const struct session_hot *hot,
+						     enum stellar_direction direction);
+uint16_t session_table_get_side_flag(const struct session_table *table, uint32_t index,
+				     const struct session_key *key);
 void session_table_carry(struct session_table *table, uint32_t index,
 			 enum stellar_direction direction, bool packets, bool bytes);
 
-// Count one packet of wire_length bytes. With last_seen_ms, what each packet does to its session.
+static inline bool session_hot_is_v4_match(const struct session_hot *hot,
+					   const struct session_key *key)
+{
+	uint64_t differences = (hot->ports_tag ^ key->ports_tag) | (hot->realm ^ key->realm) |
+			       (hot->address ^ key->address[0]);
+	return differences == 0 && key->version == 4;
+}
+
+static inline uint32_t session_table_lookup(const struct session_table *table,
+					    const struct session_key *key, uint64_t hash,
+					    uint32_t hint)
+{
+	// Line 0 is free: it matches no key.
+	if (__builtin_expect(session_hot_is_v4_match(&table->hot[hint], key), true))
+		return hint;
+	return session_table_search(table, key, hash, hint);
+}
+
+static inline void session_table_advance(struct session_table *table, uint64_t now_ms)
+{
+	if (timer_wheel_is_due(&table->wheel, now_ms))
+		timer_wheel_advance(&table->wheel, now_ms);
+	else if (now_ms > table->wheel.now_ms)
+		table->wheel.now_ms = now_ms;
+}
+
+static inline enum stellar_direction session_table_get_direction(const struct session_table *table,
+								 uint32_t index,
+								 const struct session_key *key)
+{
+	uint16_t side = SESSION_ORIGINATOR_IS_HIGH;
+	if (__builtin_expect(table->hot[index].flags & SESSION_HAS_ALIAS, false))
+		side = session_table_get_side_flag(table, index, key);
+	bool originator_is_high = (table->hot[index].flags & side) != 0;
+	return (enum stellar_direction)(key->source_is_high ^ originator_is_high);
+}
+
 static inline void session_table_count(struct session_table *table, uint32_t index,
 				       enum stellar_direction direction, uint32_t wire_length)
 {
@@ -298,8 +349,15 @@ static inline void session_table_count(struct session_table *table, uint32_t ind
 		session_table_carry(table, index, direction, packets, bytes);
 }
 
-// The session is alive at now_ms (engine time).
 static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms)
 {
 	hot->last_seen_ms = (uint32_t)now_ms;
+}
+
+static inline enum stellar_session_state session_hot_next_state(const struct session_hot *hot,
+								enum stellar_direction direction)
+{
+	if (__builtin_expect(hot->state != STELLAR_SESSION_OPENING, true))
+		return (enum stellar_session_state)hot->state;
+	return session_hot_leave_opening(hot, direction);
 }

@@ -103,23 +103,17 @@ uint32_t session_table_get_timeout_ms(const struct session_table *table, uint32_
 	}
 }
 
-enum stellar_direction session_table_get_direction(const struct session_table *table,
-						   uint32_t index, const struct session_key *key)
+uint16_t session_table_get_side_flag(const struct session_table *table, uint32_t index,
+				     const struct session_key *key)
 {
-	const struct session_hot *hot = &table->hot[index];
-	uint16_t flag = SESSION_ORIGINATOR_IS_HIGH;
-	if ((hot->flags & SESSION_HAS_ALIAS) != 0 &&
-	    session_key_is_equal(&session_table_get_extension(table, index)->alias, key))
-		flag = SESSION_ALIAS_ORIGINATOR_IS_HIGH;
-	bool originator_is_high = (hot->flags & flag) != 0;
-	return (bool)key->source_is_high == originator_is_high ? STELLAR_FORWARD : STELLAR_REVERSE;
+	return session_key_is_equal(&session_table_get_extension(table, index)->alias, key)
+		       ? SESSION_ALIAS_ORIGINATOR_IS_HIGH
+		       : SESSION_ORIGINATOR_IS_HIGH;
 }
 
-enum stellar_session_state session_hot_next_state(const struct session_hot *hot,
-						  enum stellar_direction direction)
+enum stellar_session_state session_hot_leave_opening(const struct session_hot *hot,
+						     enum stellar_direction direction)
 {
-	if (hot->state != STELLAR_SESSION_OPENING)
-		return hot->state;
 	if (hot->protocol != IPPROTO_TCP)
 		return direction == STELLAR_REVERSE ? STELLAR_SESSION_ACTIVE
 						    : STELLAR_SESSION_OPENING;

@@ -142,7 +142,7 @@ static void test_removed_session_is_not_found_even_with_a_hint(void **state)
 		uint64_t hash = session_table_hash(table, &key);
 		uint32_t index = insert(table, number);
 		uint32_t hint = SESSION_NONE;
-		session_table_find_hints(table, &hash, 1, &hint);
+		session_table_find_burst(table, &key, 1, &hash, &hint);
 		assert_int_equal(hint, index);
 
 		session_table_remove(table, index);
@@ -492,9 +492,7 @@ static void run_bursts(struct session_table *table, size_t burst, uint32_t *ret_
 		size_t size = count - done < burst ? count - done : burst;
 		for (size_t i = 0; i < size; i++)
 			keys[i] = key_of((uint32_t)(random_next(&seed) % 150));
-		session_table_hash_burst(table, keys, size, hashes);
-		session_table_prefetch(table, hashes, size);
-		session_table_find_hints(table, hashes, size, hints);
+		session_table_find_burst(table, keys, size, hashes, hints);
 		for (size_t i = 0; i < size; i++) {
 			uint32_t index = session_table_lookup(table, &keys[i], hashes[i], hints[i]);
 			ret_answers[done + i] = index;
