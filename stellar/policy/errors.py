@@ -42,12 +42,13 @@ class PolicyProblem:
     rule: str | None = None
 
     def __str__(self) -> str:
-        rule = f', in rule "{self.rule}"' if self.rule is not None else ""
+        rule = f", in rule {describe(self.rule)}" if self.rule is not None else ""
         rendered = ""
         if self.place.rendered_line is not None:
             rendered = f" (rendered line {self.place.rendered_line})"
         where = f"{self.place.file}:{self.place.line}"
-        return f"{where}: expected {self.expected}, found {self.found}{rule}{rendered}"
+        line = f"{where}: expected {self.expected}, found {self.found}{rule}{rendered}"
+        return "".join(_printable(letter) for letter in line)
 
 
 class PolicyError(Exception):
@@ -79,10 +80,15 @@ def describe(value: object) -> str:
             return "true" if value else "false"
         case str():
             text = value if len(value) <= _FOUND_LENGTH_MAX else value[:_FOUND_LENGTH_MAX] + "..."
-            return '"' + text.replace("\n", "\\n") + '"'
+            return f'"{text}"'
         case dict():
             return "a mapping"
         case list() | tuple():
             return "a list" if value else "an empty list"
         case _:
             return str(value)
+
+
+def _printable(letter: str) -> str:
+    """So that a document can't write to the operator's terminal what it likes."""
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
