@@ -23,7 +23,7 @@ SITE = WORK / "site"
 BIN = ROOT / ".venv" / "bin"
 TESTS_TIMEOUT_SEC = 300  # a mutation may make a loop endless: that is caught too
 # Fast ones first; the first failure ends a run.
-SUITES = (["tests/native"], ["tests/unit", "tests/replay"])
+SUITES = (["tests/native/test_native.py"], ["tests/unit/engine", "tests/replay", "tests/unit"])
 
 
 def environment() -> dict[str, str]:
