@@ -111,7 +111,8 @@ STELLAR_PUBLIC void pm_session_fail(struct session *session);
 STELLAR_PUBLIC void plugin_log(struct plugin_host *host, enum stellar_log_level level,
 			       const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-// A counter of the plugin, made in load; name as metrics are named. Returns an id, or -errno.
+// A counter of the plugin, made in load or policy_prepare; name as metrics are named. The same name
+// gives the same id. Returns an id, or -errno (-ENOSPC: 4096 are there).
 STELLAR_PUBLIC int plugin_counter_create(struct plugin_host *host, const char *name);
 
 // Add to a counter of the plugin being called. Worker thread; an unknown id does nothing.
