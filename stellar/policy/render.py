@@ -62,6 +62,8 @@ class _LineMarks(Extension):
 def render(template: Source, variables: Mapping[str, object]) -> Source:
     """Render a template; RenderError names the template line where it can't be."""
     text = _render(template, variables, marked=False)
+    if text == template.text:  # nothing to render: Ansible checks its result under the .j2 name
+        return Source(text, template.file)
     marked = _render(template, variables, marked=True)
     if _MARK.sub("", marked) != text:
         return Source(text, f"{template.file} (rendered)")

@@ -79,6 +79,12 @@ def test_a_value_of_several_lines_maps_to_the_line_of_its_expression() -> None:
     assert rendered.place(3).rendered_line == 3
 
 
+def test_a_text_without_template_in_it_is_its_own_source() -> None:
+    source = Source("a: 1\nb: 2\n", "policy.yml.j2")
+
+    assert render(source, {}) == source
+
+
 def test_a_macro_maps_to_its_own_lines() -> None:
     text = "{% macro m(x) %}\nm: {{ x }}\n{% endmacro %}\n{{ m(1) }}{{ m(2) }}z\n"
 
@@ -127,8 +133,10 @@ def test_the_line_map_tells_the_truth(pieces: list[str]) -> None:
 
     rendered = _render(text)
 
-    assert rendered.line_map is not None
-    for line, origin in zip(rendered.text.split("\n"), rendered.line_map, strict=True):
+    line_count = rendered.text.count("\n") + 1
+    line_map = rendered.line_map or range(1, line_count + 1)
+    assert (rendered.line_map is None) == (rendered.text == text)
+    for line, origin in zip(rendered.text.split("\n"), line_map, strict=True):
         if "N" in line:
             assert f"N{origin}N" in line
 

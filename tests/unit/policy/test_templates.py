@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from stellar.policy.errors import PolicyError, RenderError
-from stellar.policy.load import load_document, read_source
+from stellar.policy.load import Source, load_document, read_source
 from stellar.policy.render import render
 from stellar.policy.validate import ValidatedPolicy, validate
 
-TEMPLATE = Path(__file__).parents[3] / "appliance" / "policies" / "firewall" / "policy.yml.j2"
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "appliance" / "policies" / "firewall" / "policy.yml.j2"
+MANUAL = ROOT / "docs" / "firewall-policy.md"
 SERVERS = ["192.0.2.20", "2001:db8::20"]
 
 
@@ -70,3 +72,13 @@ def test_a_wrong_variable_is_found_in_the_template() -> None:
     )
     assert str(raised.value).startswith(f"{TEMPLATE}:{line}: expected one of the services (")
     assert 'found "wbe" (did you mean "web"?), in rule "allow-wbe"' in str(raised.value)
+
+
+def test_the_example_of_the_manual_is_a_policy() -> None:
+    _, _, rest = MANUAL.read_text().partition("```yaml\n")
+    example, _, _ = rest.partition("```")
+
+    checked = validate(load_document(Source(example, MANUAL.name)))
+
+    assert [rule.name for rule in checked.policy.rules] == ["allow-web", "no-ping"]
+    assert checked.warnings == ()
