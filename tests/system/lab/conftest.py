@@ -4,6 +4,7 @@
 A lab that somebody has deployed by hand is never touched: the tests that need one skip.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PREFIX = Path("/var/lib/stellar-lab")
+LOCK = Path("/run/lock/stellar-lab-tests")
 NAMESPACES = ("stellar-client", "stellar-appliance", "stellar-server")
 SERVER = "192.0.2.20"
 VERB_LIMIT_SEC = 120
@@ -105,13 +107,23 @@ def wait_until_fixture() -> Callable[[Callable[[], Any], str], Any]:
 
 
 @pytest.fixture(scope="session")
-def undeployed_lab() -> Lab:
-    """The lab while nobody has it deployed."""
-    if PREFIX.exists() or any(Path("/run/netns", name).exists() for name in NAMESPACES):
-        pytest.skip("the lab is deployed: run `make undeploy` first")
+def undeployed_lab() -> Iterator[Lab]:
+    """The lab while nobody has it deployed; the tests of another checkout wait for no one."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    return Lab()
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytest.skip("the lab is in use by another test run")
+        refuse_deployed_lab()
+        yield Lab()
+
+
+def refuse_deployed_lab() -> None:
+    """Skip where somebody has deployed the lab by hand: it is theirs."""
+    if PREFIX.exists() or any(Path("/run/netns", name).exists() for name in NAMESPACES):
+        pytest.skip("the lab is deployed: run `make undeploy` first")
 
 
 # Values that the kernel or other programs change by themselves at any time.
