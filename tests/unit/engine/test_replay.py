@@ -169,3 +169,14 @@ def test_vlan_tags_are_in_the_events(tmp_path: Path) -> None:
     _, events = replay(capture, event_types=["flow"])
 
     assert sorted(event.get("vlan", []) for event in events) == [[], [7], [9, 7]]
+
+
+def test_events_that_cannot_be_written_are_counted(capture: Path) -> None:
+    written = run(ReplayOptions(captures=[capture], events=str(capture.with_suffix(".json"))))
+
+    result = run(ReplayOptions(captures=[capture], events="/dev/full"))
+
+    lines = written.stats["output"]["written"]
+    assert lines == len(capture.with_suffix(".json").read_text().splitlines())
+    assert result.stats["output"] == {"written": 0, "lost": lines}
+    assert result.imbalance == 0
