@@ -34,6 +34,8 @@ class ReplayOptions:
     verify_checksums: bool = True
     burst_size: int = 64
     session_capacity: int = 1 << 20
+    full_action: str = "evict_embryonic"
+    """What happens when the table is full: evict_embryonic, drop_new, pass_untracked."""
     events: str | None = None
     """Path of EVE JSON lines, `-` for standard output; the file is written anew."""
     event_types: Sequence[str] = EVENT_TYPES
@@ -83,6 +85,7 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> Engine:
     engine = Engine(
         burst_size=options.burst_size,
         session_capacity=options.session_capacity,
+        full_action=options.full_action,
         verify_checksums=options.verify_checksums,
         inline=options.inline,
         hash_seed=_HASH_SEED,
