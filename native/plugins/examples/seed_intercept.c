@@ -4,7 +4,8 @@
 // (<stellar/seed_names.h>). It intercepts what its security policy names, leaves alone what another
 // plugin intercepts already, and puts bulk traffic into a rate-limit group.
 //
-// Events: session_opening. Metadata: reads and sets fw_action, an enum security_action.
+// Events: session_opening. Metadata: reads and sets fw_action, an enum security_action as
+// int64_t, which is what a number of a Lua plugin is.
 // Counters: intercepted, intercepted_elsewhere, rate_limited, rate_limit_refused (queues are not in
 // this version: amq_group_create says so, and nothing is silently unlimited).
 
@@ -52,9 +53,9 @@ static enum security_action get_fw_action(const struct session *session)
 	size_t value_size;
 
 	if (session_get_metadata(session, FW_ACTION, &value, &value_size) != 0 ||
-	    value_size != sizeof(enum security_action))
+	    value_size != sizeof(int64_t))
 		return PERMIT;
-	return *(const enum security_action *)value;
+	return (enum security_action) * (const int64_t *)value;
 }
 
 static void plugin_entry(struct session *session, void *ctx)
@@ -68,9 +69,11 @@ static void plugin_entry(struct session *session, void *ctx)
 	}
 	ret = check_security_policy(session);
 	if (ret == INTERCEPT) {
+		const int64_t fw_action = ret;
+
 		if (pm_session_take_over(session) != 0)
 			return; // somebody owns it, holds its lock, or has denied it
-		session_copy_metadata(session, FW_ACTION, &ret, sizeof(ret));
+		session_copy_metadata(session, FW_ACTION, &fw_action, sizeof(fw_action));
 		plugin_counter_add(session, INTERCEPTED, 1);
 	} else if (ret == RATE_LIMIT) {
 		uint32_t group_id = SECURITY_POLICY_ID;

@@ -29,7 +29,7 @@ struct scene {
 
 static void mark(struct harness *harness, struct session *session, void *context)
 {
-	const int action = ACTION_INTERCEPT;
+	const int64_t action = ACTION_INTERCEPT;
 	struct packet_endpoint responder;
 
 	session_get_responder(session, &responder);
