@@ -1,144 +1,159 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every scenario: what must come out of its packets, and the laws that hold for all of them."""
+"""Every scenario: what it must give, whatever the burst, with each packet accounted for."""
 
-import importlib.util
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import reduce
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from scapy.packet import Packet
-from scapy.utils import PcapReader, wrpcap
+from scenario import (
+    FOLDER,
+    Outcome,
+    count_frames,
+    count_matches,
+    lookup,
+    lost_in_engine,
+    made_by_engine,
+    read_scenario,
+    replay,
+    scenario_names,
+    without_zeros,
+)
 
-from stellar.engine.plugins import personality_plugin
-from stellar.engine.replay import ReplayOptions, run
-from stellar.personality import check_policy, compile_policy, open_policy
-
-SCENARIOS = sorted(path.parent for path in Path(__file__).parent.glob("*/expected.yml"))
-
-
-@dataclass(frozen=True)
-class Scenario:
-    folder: Path
-    capture: Path
-    packet_count: int
-    expected: Mapping[str, Any]
+WHOLE_BURST = 64
 
 
-@dataclass(frozen=True)
-class Outcome:
-    stats: Mapping[str, Any]
-    events: bytes
-    output: bytes
-    frames: tuple[Packet, ...]
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scenarios")
 
 
-@pytest.fixture(params=SCENARIOS, ids=lambda folder: folder.name)
-def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
-    folder: Path = request.param
-    spec = importlib.util.spec_from_file_location(folder.name, folder / "packets.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    packets: list[Packet] = module.packets()
-    capture = tmp_path / "input.pcap"
-    wrpcap(str(capture), packets)
-    expected = yaml.safe_load((folder / "expected.yml").read_text())
-    return Scenario(folder, capture, len(packets), expected)
+@cache
+def outcome_of(workshop: Path, name: str, burst_size: int, variant: int) -> Outcome:
+    into = workshop / name / f"{burst_size}-{variant}"
+    return replay(read_scenario(name), into, burst_size=burst_size, variant=variant)
 
 
-def play(scenario: Scenario, name: str = "run", burst_size: int = 64) -> Outcome:
-    events = scenario.capture.with_name(f"{name}.json")
-    output = scenario.capture.with_name(f"{name}.pcap")
-    policy = scenario.folder / "policy.yml"
-    image = None
-    if policy.exists():
-        image = compile_policy(check_policy(open_policy(policy)).policy, generation=1)
-    result = run(
-        ReplayOptions(
-            captures=[scenario.capture],
-            plugins=[personality_plugin(scenario.expected["personality"])],
-            policy_image=image,
-            inline=scenario.expected["inline"],
-            burst_size=burst_size,
-            events=str(events),
-            event_types=["flow", "drop", "anomaly"],
-            write=output,
-        )
+@pytest.fixture(params=scenario_names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def outcome(workshop: Path, name: str) -> Outcome:
+    return outcome_of(workshop, name, WHOLE_BURST, 0)
+
+
+def test_scenario_says_where_it_comes_from(name: str) -> None:
+    assert "provenance" in (FOLDER / name / "README.md").read_text().lower()
+
+
+def test_capture_is_read_to_its_end(outcome: Outcome) -> None:
+    assert outcome.problems == []
+    assert outcome.stats["packets"]["received"] == len(outcome.input) > 0
+
+
+def test_events_are_as_expected(name: str, outcome: Outcome) -> None:
+    expected = [(each["filter"], each["count"]) for each in read_scenario(name).events]
+
+    found = [(each, count_matches(outcome.event_list, each)) for each, _ in expected]
+
+    assert found == expected
+
+
+def test_counters_are_as_expected(name: str, outcome: Outcome) -> None:
+    expected = read_scenario(name).stats
+
+    found = {place: without_zeros(lookup(outcome.stats, place)) for place in expected}
+
+    assert found == expected
+
+
+def test_frames_that_left_are_as_expected(name: str, outcome: Outcome) -> None:
+    expected = [(each["filter"], each["count"]) for each in read_scenario(name).output]
+
+    found = [(each, count_frames(outcome.output, each)) for each, _ in expected]
+
+    assert found == expected
+
+
+@pytest.mark.parametrize("burst_size", [1, 7])
+def test_burst_size_can_not_be_seen(
+    workshop: Path, name: str, burst_size: int, outcome: Outcome
+) -> None:
+    smaller = outcome_of(workshop, name, burst_size, 0)
+
+    assert smaller.events == outcome.events
+    assert smaller.written == outcome.written
+    assert smaller.stats == outcome.stats
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [(name, i) for name in scenario_names() for i in range(1, len(read_scenario(name).variants))],
+)
+def test_variants_give_the_same(workshop: Path, name: str, variant: int, outcome: Outcome) -> None:
+    other = outcome_of(workshop, name, WHOLE_BURST, variant)
+
+    assert other.events == outcome.events
+    assert other.written == outcome.written
+    assert other.stats == outcome.stats
+
+
+def test_same_run_again_gives_the_same(workshop: Path, name: str, outcome: Outcome) -> None:
+    again = replay(read_scenario(name), workshop / name / "again", burst_size=WHOLE_BURST)
+
+    assert (again.events, again.written, again.stats) == (
+        outcome.events,
+        outcome.written,
+        outcome.stats,
     )
-    assert result.problems == []
-    assert result.imbalance == 0
-    with PcapReader(str(output)) as reader:
-        frames = tuple(reader)
-    return Outcome(result.stats, events.read_bytes(), output.read_bytes(), frames)
 
 
-def look_up(tree: Any, path: str) -> Any:
-    """Value at a dotted path, or None."""
-    return reduce(lambda part, key: part.get(key) if part else None, path.split("."), tree)
-
-
-def find_field(frame: Packet, path: str) -> str | None:
-    layer, _, field = path.partition(".")
-    part = frame.getlayer(layer)
-    return None if part is None else str(part.getfieldval(field))
-
-
-def test_there_are_scenarios() -> None:
-    assert SCENARIOS
-
-
-def test_the_counters_are_the_expected_ones(scenario: Scenario) -> None:
-    stats = play(scenario).stats
-
-    found = {name: look_up(stats, name) for name in scenario.expected["stats"]}
-    assert found == scenario.expected["stats"]
-
-
-def test_the_events_are_the_expected_ones(scenario: Scenario) -> None:
-    events = [json.loads(line) for line in play(scenario).events.splitlines()]
-
-    for wanted in scenario.expected["events"]:
-        match = wanted["match"]
-        found = [e for e in events if all(look_up(e, k) == v for k, v in match.items())]
-        assert len(found) == wanted["count"], match
-
-
-def test_the_frames_that_left_are_the_expected_ones(scenario: Scenario) -> None:
-    frames = play(scenario).frames
-
-    for wanted in scenario.expected["output"]:
-        match = wanted["match"]
-        found = [f for f in frames if all(find_field(f, k) == str(v) for k, v in match.items())]
-        assert len(found) == wanted["count"], match
-
-
-def test_packets_are_conserved_and_agree_with_input_and_output(scenario: Scenario) -> None:
-    outcome = play(scenario)
-
+def test_packets_are_conserved(outcome: Outcome) -> None:
     packets = outcome.stats["packets"]
-    assert packets["received"] == scenario.packet_count
-    assert packets["forwarded"] == len(outcome.frames)
-    assert packets["received"] + packets["generated"] == (
-        packets["forwarded"] + sum(packets["dropped"].values()) + packets["local"] + packets["held"]
-    )
+
+    left = packets["forwarded"] + packets["local"] + packets["held"]
+
+    assert packets["received"] + packets["generated"] == left + sum(packets["dropped"].values())
 
 
-def test_a_burst_is_an_optimisation_that_nobody_can_see(scenario: Scenario) -> None:
-    single, whole = play(scenario, "single", burst_size=1), play(scenario, "whole", burst_size=64)
+def test_counters_equal_a_count_of_the_frames_that_came_out(outcome: Outcome) -> None:
+    packets = outcome.stats["packets"]
 
-    assert single.events == whole.events
-    assert single.output == whole.output
-    assert single.stats["packets"] == whole.stats["packets"]
-    assert single.stats["sessions"] == whole.stats["sessions"]
+    assert packets["forwarded"] == len(outcome.output)
+    assert packets["generated"] == made_by_engine(outcome).total()
+    assert sum(packets["dropped"].values()) == lost_in_engine(outcome).total()
 
 
-def test_a_second_run_gives_the_same_bytes(scenario: Scenario) -> None:
-    first, second = play(scenario, "first"), play(scenario, "second")
+def test_order_of_frames_is_kept(outcome: Outcome) -> None:
+    came_in = iter(outcome.input)
+    made = made_by_engine(outcome)
 
-    assert first.events == second.events
-    assert first.output == second.output
+    assert all(data in came_in for data in outcome.output if data not in made)
+
+
+def test_each_dropped_packet_has_an_event_with_its_reason(outcome: Outcome) -> None:
+    reasons: dict[str, int] = {}
+    for event in outcome.of_type("drop"):
+        reasons[event["drop"]["reason"]] = reasons.get(event["drop"]["reason"], 0) + 1
+
+    assert reasons == without_zeros(outcome.stats["packets"]["dropped"])
+
+
+def test_each_session_has_one_event_with_its_reason(outcome: Outcome) -> None:
+    sessions = outcome.stats["sessions"]
+    reasons: dict[str, int] = {}
+    for event in outcome.of_type("flow"):
+        reasons[event["flow"]["reason"]] = reasons.get(event["flow"]["reason"], 0) + 1
+
+    assert reasons == without_zeros(sessions["closed"])
+    assert (sessions["created"], sessions["active"]) == (sum(reasons.values()), 0)
+
+
+def test_each_decode_event_is_counted_and_told(outcome: Outcome) -> None:
+    counts: dict[str, int] = {}
+    for event in outcome.of_type("anomaly"):
+        named = event["anomaly"]["event"].removeprefix("decoder.")
+        counts[named] = counts.get(named, 0) + 1
+
+    assert counts == outcome.stats["decode_events"]

@@ -7,6 +7,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
+from traffic import Frame, from_packets
 
 BEGIN = 1_700_000_000.0
 CLIENT, SERVER, STRANGER = "192.0.2.10", "198.51.100.10", "203.0.113.5"
@@ -31,14 +32,14 @@ def _web(there: Packet, back: Packet, port: int) -> list[Packet]:
     ]
 
 
-def packets() -> list[Packet]:
+def frames() -> list[Frame]:
     """The frames, 10 ms apart, the last one 5 minutes later."""
     there = CLIENT_LINK / IP(src=CLIENT, dst=SERVER)
     back = SERVER_LINK / IP(src=SERVER, dst=CLIENT)
     there6 = CLIENT_LINK / IPv6(src=CLIENT6, dst=SERVER6)
     back6 = SERVER_LINK / IPv6(src=SERVER6, dst=CLIENT6)
     from_stranger = SERVER_LINK / IP(src=STRANGER, dst=CLIENT)
-    frames = [
+    packets = [
         *_web(there, back, 80),
         *_web(there6, back6, 8080),
         # Rejected; the second SYN meets a session that is blocked already.
@@ -56,7 +57,7 @@ def packets() -> list[Packet]:
         from_stranger / TCP(sport=40005, dport=22, flags="S", seq=1),
         from_stranger / TCP(sport=40006, dport=80, flags="S", seq=1),
     ]
-    for frame, position in zip(frames, count(), strict=False):
+    for frame, position in zip(packets, count(), strict=False):
         frame.time = BEGIN + position / 100
-    frames[-1].time += 300  # what is over by then closes for its own reason
-    return frames
+    packets[-1].time += 300  # what is over by then closes for its own reason
+    return from_packets(packets)
