@@ -263,6 +263,9 @@ static void settle(struct session *session, const struct verdict *verdict)
 	if (verdict->disposition != STELLAR_DROP || !verdict->block)
 		return;
 	session->hot->flags |= SESSION_BLOCKED;
+	if (verdict->drop_reason == STELLAR_DROPPED_POLICY_RULE ||
+	    verdict->drop_reason == STELLAR_DROPPED_POLICY_DEFAULT)
+		session->hot->flags |= SESSION_BLOCKED_BY_POLICY;
 	if (verdict->reply == STELLAR_REPLY_RST)
 		session->hot->flags |= SESSION_REPLY_RST;
 	else if (verdict->reply == STELLAR_REPLY_ICMP)

@@ -260,6 +260,19 @@ static void change_state(struct worker *worker, struct session *session)
 		raise_event(worker, STELLAR_EVENT_SESSION_ACTIVE);
 }
 
+// A block that a policy asked for lapses with that policy: the next packet of the session is judged
+// anew, as one of a new session. What a policy allowed it keeps (on_reload).
+static uint32_t lapse_block(struct worker *worker, uint32_t index)
+{
+	const struct session_hot *hot = &worker->table->hot[index];
+
+	if ((hot->flags & SESSION_BLOCKED_BY_POLICY) == 0 || worker->policy == NULL ||
+	    worker->table->cold[index].generation == worker->policy->generation)
+		return index;
+	session_stage_close(worker, index, STELLAR_CLOSED_POLICY);
+	return SESSION_NONE;
+}
+
 // The session of a packet, made when there is none. Returns 0 or -ENOENT (the verdict says).
 static int find_session(struct worker *worker, struct packet *packet, size_t position,
 			bool *ret_is_new)
@@ -268,6 +281,8 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 	uint32_t index = session_table_lookup(worker->table, &worker->keys[position],
 					      worker->hashes[position], worker->hints[position]);
 
+	if (index != SESSION_NONE)
+		index = lapse_block(worker, index);
 	// Twice at most: a port reuse closes the old session, and the new one can't be a reuse.
 	for (int attempt = 0; attempt < 2; attempt++) {
 		*ret_is_new = index == SESSION_NONE;

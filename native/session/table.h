@@ -79,8 +79,7 @@ struct metadata;
 #define SESSION_ALIAS_ORIGINATOR_IS_HIGH 0x0040u
 #define SESSION_BLOCKED 0x0100u // engine: drop the rest
 #define SESSION_BYPASSED 0x0200u // engine: no plugin sees the rest
-#define SESSION_PLUGINS_INTERESTED 0x0400u // engine: some plugin still wants events
-#define SESSION_TAKEN_OVER 0x0800u // engine: one plugin owns it
+#define SESSION_BLOCKED_BY_POLICY 0x0400u // engine: the block lapses with its generation
 #define SESSION_CLOSING_REASON_SHIFT 12 // engine: top four bits, enum stellar_closing_reason
 _Static_assert(STELLAR_CLOSING_REASON_COUNT <= 16, "four bits");
 

@@ -224,6 +224,68 @@ static void test_sections_out_of_bounds_or_for_nobody_are_refused(void **state)
 	harness_close(&harness);
 }
 
+static void deny_in_first_generation(struct harness *harness, struct session *session,
+				     void *context)
+{
+	const struct verdict_request policy_deny = {
+		.disposition = STELLAR_DROP,
+		.block = true,
+		.drop_reason = STELLAR_DROPPED_POLICY_RULE,
+		.rule_id = 1,
+	};
+
+	if (session_get_generation(session) == 1)
+		assert_int_equal(session_set_verdict(session, &policy_deny), 0);
+}
+
+static void test_block_of_a_policy_lapses_with_it(void **state)
+{
+	struct harness harness;
+	struct harness_plugin plugin;
+	struct session_stats sessions;
+
+	open_with_plugin(&harness, &plugin);
+	plugin.react = deny_in_first_generation;
+	apply(&harness, 1, 1);
+	harness_send_datagram(&harness, 1000, 53, "denied", false);
+	struct verdict blocked = harness_send_datagram(&harness, 1000, 53, "again", false);
+
+	apply(&harness, 2, 2);
+	struct verdict passed = harness_send_datagram(&harness, 1000, 53, "once more", false);
+
+	assert_int_equal(blocked.drop_reason, STELLAR_DROPPED_BLOCKED_SESSION);
+	assert_int_equal(blocked.rule_id, 1);
+	assert_int_not_equal(passed.disposition, STELLAR_DROP);
+	assert_int_equal(passed.generation, 2);
+	assert_int_equal(harness_drain(&harness, true), 1);
+	engine_get_session_stats(harness.engine, &sessions);
+	assert_int_equal(sessions.closed[STELLAR_CLOSED_POLICY], 1);
+	harness_close(&harness);
+}
+
+static void deny_for_good(struct harness *harness, struct session *session, void *context)
+{
+	session_reject(session, STELLAR_REPLY_NONE);
+}
+
+static void test_block_of_another_reason_outlives_the_policy(void **state)
+{
+	struct harness harness;
+	struct harness_plugin plugin;
+
+	open_with_plugin(&harness, &plugin);
+	plugin.react = deny_for_good;
+	apply(&harness, 1, 1);
+	harness_send_datagram(&harness, 1000, 53, "an attack", false);
+	plugin.react = NULL;
+
+	apply(&harness, 2, 2);
+
+	assert_int_equal(harness_send_datagram(&harness, 1000, 53, "again", false).drop_reason,
+			 STELLAR_DROPPED_BLOCKED_SESSION);
+	harness_close(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +295,8 @@ int main(void)
 		cmocka_unit_test(test_refusal_of_a_plugin_keeps_the_policy_in_force),
 		cmocka_unit_test(test_damaged_images_are_refused_wherever_the_damage_is),
 		cmocka_unit_test(test_sections_out_of_bounds_or_for_nobody_are_refused),
+		cmocka_unit_test(test_block_of_a_policy_lapses_with_it),
+		cmocka_unit_test(test_block_of_another_reason_outlives_the_policy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
