@@ -133,6 +133,17 @@ def test_wrong_policy_is_rejected_and_the_old_one_kept(lab, tmp_path, wrong, fou
     assert lab.fetch(ALLOWED) == ANSWERED
 
 
+def test_deploy_of_a_wrong_policy_changes_nothing(lab):
+    before = lab.read("policy", "show")
+
+    result = lab.try_verb("deploy", "-e", '{"firewall_allowed_services": ["wbe"]}')
+
+    assert result.returncode != 0
+    assert 'found "wbe" (did you mean "web"?)' in result.stdout
+    assert lab.read("policy", "show") == before
+    assert lab.policy.read_text() == before["text"]
+
+
 def test_policy_changes_under_traffic_without_loss_of_a_session(
     lab, open_policy, policy_restored, wait_until
 ):
