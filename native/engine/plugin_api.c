@@ -10,9 +10,6 @@
 #include "engine/worker.h"
 #include "session/metadata.h"
 
-#define LOCKS_MAX 65536u
-#define LOCK_MS 60000u
-
 static uint64_t now_ms(const struct session *session)
 {
 	return session->worker->now_ns / NS_PER_MS;
@@ -63,19 +60,25 @@ int pm_session_detach_me(struct session *session)
 	return 0;
 }
 
+// Whether a plugin has denied the current packet or the session.
+static bool is_denied(const struct session *session)
+{
+	return (session->hot->flags & SESSION_BLOCKED) != 0 ||
+	       (session->packet != NULL && session->packet->verdict.disposition == STELLAR_DROP);
+}
+
 int pm_session_take_over(struct session *session)
 {
 	const struct plugin_host *host = session->worker->plugin;
 	struct plugin_block *block = session->block;
 
-	if (host == NULL)
+	// One that was detached is only letting go of its context.
+	if (host == NULL || (block->detached & UINT64_C(1) << host->id) != 0)
 		return -EINVAL;
-	if (block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id &&
-	    now_ms(session) < block->lease_ends_ms)
+	if ((block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id) ||
+	    session_is_locked_by_other(session, host->id))
 		return -EBUSY;
-	if (session_is_locked_by_other(session, host->id))
-		return -EBUSY;
-	if (block->denied || (session->hot->flags & SESSION_BLOCKED) != 0)
+	if (is_denied(session))
 		return -EACCES;
 	if (block->owner_id != host->id)
 		host->rows[session->worker->id].takeovers++;
@@ -124,8 +127,6 @@ int session_set_verdict(struct session *session, const struct verdict_request *r
 		return -EINVAL;
 	struct verdict *verdict = &session->packet->verdict;
 
-	if (is_drop)
-		session->block->denied = true;
 	if (request->disposition > verdict->disposition) {
 		verdict->disposition = request->disposition;
 		verdict->disposition_plugin_id = plugin_id;
@@ -175,73 +176,13 @@ int session_set_ratelimit_group(struct session *session, uint32_t group_id)
 	return group_id == 0 ? 0 : -ENOSYS;
 }
 
-bool session_is_locked_by_other(const struct session *session, uint16_t plugin_id)
-{
-	const struct plugin_block *block = session->block;
-
-	return block != NULL && block->lock_ends_ms > now_ms(session) &&
-	       block->lock_plugin_id != plugin_id;
-}
-
-static bool is_locked(const struct session *session)
-{
-	return session->block->lock_ends_ms > now_ms(session);
-}
-
-int session_lock(struct session *session, uint16_t plugin_id)
-{
-	struct plugin_block *block = session->block;
-
-	if (session->worker->plugin == NULL || plugin_id != session->worker->plugin->id)
-		return -EINVAL;
-	if (session_is_locked_by_other(session, plugin_id))
-		return -EBUSY;
-	if ((session->hot->flags & SESSION_LOCKED) == 0) {
-		if (session->worker->lock_count == LOCKS_MAX)
-			return -ENOSPC;
-		session->worker->lock_count++;
-	}
-	session->hot->flags |= SESSION_LOCKED;
-	block->lock_plugin_id = plugin_id;
-	block->lock_ends_ms = now_ms(session) + LOCK_MS;
-	return 0;
-}
-
-int session_unlock(struct session *session, uint16_t plugin_id)
-{
-	if (session->worker->plugin == NULL || plugin_id != session->worker->plugin->id ||
-	    session_is_locked_by_other(session, plugin_id))
-		return -EINVAL;
-	session_lock_release(session);
-	return 0;
-}
-
-void session_lock_release(struct session *session)
-{
-	if ((session->hot->flags & SESSION_LOCKED) == 0)
-		return;
-	session->hot->flags &= (uint16_t)~SESSION_LOCKED;
-	session->worker->lock_count--;
-	if (session->block != NULL)
-		session->block->lock_ends_ms = 0;
-}
-
 int session_bypass(struct session *session)
 {
-	struct plugin_block *block = session->block;
-
 	if (session->worker->plugin == NULL)
 		return -EINVAL;
-	if (is_locked(session))
+	if ((session->hot->flags & SESSION_LOCKED) != 0)
 		return -EBUSY;
-	block->consented |= UINT64_C(1) << session->worker->plugin->id;
-	uint64_t wanting = session->worker->engine->interested & ~block->detached;
-
-	if ((wanting & ~block->consented) == 0) {
-		session->hot->flags |= SESSION_BYPASSED;
-		if (session->packet != NULL)
-			session->packet->verdict.bypass = true;
-	}
+	session->block->consented |= UINT64_C(1) << session->worker->plugin->id;
 	return 0;
 }
 

@@ -65,9 +65,21 @@ static void free_context(struct worker *worker, struct session *session, struct 
 	}
 }
 
+// What a plugin that leaves the session held of it is free again.
+static void let_go(struct session *session, const struct plugin_host *host)
+{
+	struct plugin_block *block = session->block;
+
+	block->detached |= PLUGIN_BIT(host->id);
+	if (block->owner_id == host->id)
+		block->owner_id = STELLAR_PLUGIN_NONE;
+	if (!session_is_locked_by_other(session, host->id))
+		session_lock_release(session);
+}
+
 static void detach(struct worker *worker, struct session *session, struct plugin_host *host)
 {
-	session->block->detached |= PLUGIN_BIT(host->id);
+	let_go(session, host);
 	host->rows[worker->id].detached++;
 	free_context(worker, session, host);
 }
@@ -82,13 +94,16 @@ static void apply_fail_action(struct session *session, struct plugin_host *host)
 		return;
 	struct verdict *verdict = &session->packet->verdict;
 
+	if (!verdict->block) {
+		verdict->block = true;
+		verdict->block_plugin_id = host->id;
+	}
 	if (verdict->disposition == STELLAR_DROP)
 		return;
 	verdict->disposition = STELLAR_DROP;
 	verdict->drop_reason = STELLAR_DROPPED_PLUGIN_FAILED;
-	verdict->block = true;
 	verdict->disposition_plugin_id = host->id;
-	verdict->block_plugin_id = host->id;
+	verdict->rule_id = STELLAR_RULE_NONE;
 }
 
 static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
@@ -96,8 +111,6 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 	struct plugin_row *row = &host->rows[worker->id];
 
 	row->errors++;
-	if (session->block->owner_id == host->id)
-		session->block->owner_id = STELLAR_PLUGIN_NONE;
 	detach(worker, session, host);
 	apply_fail_action(session, host);
 	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
@@ -108,7 +121,20 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 					 memory_order_relaxed);
 }
 
-// Make the context live. Returns false when the plugin refused.
+// What a callback asked for, now that it has returned. Returns whether the plugin stays.
+static bool settle_call(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	worker->plugin = NULL;
+	if (worker->failed)
+		fail(worker, session, host);
+	else if (worker->detach_asked)
+		detach(worker, session, host);
+	else
+		return true;
+	return false;
+}
+
+// Make the context live. Returns false when the plugin refused, or left at once.
 static bool open_context(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	uint64_t bit = PLUGIN_BIT(host->id);
@@ -122,14 +148,14 @@ static bool open_context(struct worker *worker, struct session *session, struct 
 	enter(worker, host);
 	int result = host->plugin->context_init(session, context_of(host, session->block));
 
-	worker->plugin = NULL;
 	if (result == 0)
-		return true;
+		return settle_call(worker, session, host);
 	// Refused: nothing was made, so free has nothing to release.
+	worker->plugin = NULL;
 	session->block->initialised &= ~bit;
 	host->rows[worker->id].contexts--;
 	host->rows[worker->id].errors++;
-	session->block->detached |= bit;
+	let_go(session, host);
 	return false;
 }
 
@@ -143,25 +169,38 @@ static void call(struct worker *worker, struct session *session, struct plugin_h
 	enter(worker, host);
 	row->calls++;
 	row->entry(session, context_of(host, session->block));
-	worker->plugin = NULL;
-	if (worker->failed)
-		fail(worker, session, host);
-	else if (worker->detach_asked)
-		detach(worker, session, host);
+	settle_call(worker, session, host);
 }
 
-// Whether an owner, if there is one, mutes this plugin for this event.
-static bool is_muted(struct worker *worker, struct plugin_block *block, uint16_t plugin_id,
-		     uint8_t event)
+static bool is_disabled(const struct plugin_host *host)
 {
-	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == plugin_id)
-		return false;
-	if (worker->now_ns / NS_PER_MS >= block->lease_ends_ms) {
+	return atomic_load_explicit(&host->disabled, memory_order_relaxed);
+}
+
+// A lease is over with its time, and when its owner was disabled for what it did elsewhere.
+static void expire_lease(struct worker *worker, struct plugin_block *block)
+{
+	if (block->owner_id != STELLAR_PLUGIN_NONE &&
+	    (worker->now_ns / NS_PER_MS >= block->lease_ends_ms ||
+	     is_disabled(worker->engine->plugins[block->owner_id])))
 		block->owner_id = STELLAR_PLUGIN_NONE;
+}
+
+static bool is_called(const struct plugin_block *block, const struct plugin_host *host,
+		      uint8_t event)
+{
+	uint64_t bit = PLUGIN_BIT(host->id);
+
+	if ((block->detached & bit) != 0 || is_disabled(host))
 		return false;
-	}
-	return event != STELLAR_EVENT_SESSION_CLOSING ||
-	       (block->called & PLUGIN_BIT(plugin_id)) == 0;
+	// Who needs the opening and was not called never heard of it: the packet was refused, or
+	// an owner muted it.
+	if (event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) == 0 &&
+	    (host->plugin->events & STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING)) != 0)
+		return false;
+	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == host->id)
+		return true;
+	return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;
 }
 
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event)
@@ -172,17 +211,13 @@ void plugin_deliver(struct worker *worker, struct session *session, const struct
 	worker->ledger.events[event->type]++;
 	if (session->block == NULL)
 		return;
+	expire_lease(worker, session->block);
 	session->event = event;
-	while (left != 0) {
-		uint16_t id = (uint16_t)__builtin_ctzll(left);
-		struct plugin_host *host = engine->plugins[id];
+	for (; left != 0; left &= left - 1) {
+		struct plugin_host *host = engine->plugins[__builtin_ctzll(left)];
 
-		left &= left - 1;
-		if ((session->block->detached & PLUGIN_BIT(id)) != 0 ||
-		    atomic_load_explicit(&host->disabled, memory_order_relaxed) ||
-		    is_muted(worker, session->block, id, event->type))
-			continue;
-		call(worker, session, host);
+		if (is_called(session->block, host, event->type))
+			call(worker, session, host);
 	}
 	session->event = NULL;
 }
@@ -195,6 +230,7 @@ void plugin_block_close(struct worker *worker, struct session *session)
 		return;
 	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
 		free_context(worker, session, worker->engine->plugins[__builtin_ctzll(left)]);
+	session_lock_release(session);
 	slab_put(&worker->blocks, session->cold->context);
 	session->cold->context = 0;
 	session->block = NULL;
@@ -272,6 +308,24 @@ static void settle(struct session *session, const struct verdict *verdict)
 		session->hot->flags |= SESSION_REPLY_ICMP;
 }
 
+// Bypass takes effect when all who would hear of the next packets have consented. Asked for after
+// every packet: the last one to withhold may have detached, or let go of its lock.
+static void settle_bypass(struct worker *worker, struct session *session, struct packet *packet)
+{
+	const struct plugin_block *block = session->block;
+
+	if (block == NULL || block->consented == 0 || (session->hot->flags & SESSION_LOCKED) != 0)
+		return;
+	uint64_t left = worker->engine->watching & ~block->detached & ~block->consented;
+
+	for (; left != 0; left &= left - 1) {
+		if (!is_disabled(worker->engine->plugins[__builtin_ctzll(left)]))
+			return;
+	}
+	session->hot->flags |= SESSION_BYPASSED;
+	packet->verdict.bypass = true;
+}
+
 void plugin_stage(struct worker *worker, struct packet *packet)
 {
 	struct session *session = &worker->current;
@@ -293,4 +347,5 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	}
 	plugin_drain(worker, session);
 	settle(session, &packet->verdict);
+	settle_bypass(worker, session, packet);
 }

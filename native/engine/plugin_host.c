@@ -128,6 +128,10 @@ int engine_set_plugin_entry(struct engine *engine, uint16_t plugin_id, uint32_t 
 	return 0;
 }
 
+#define EVENTS_AT_THE_ENDS \
+	(STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING) | \
+	 STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_CLOSING))
+
 // Where each plugin's context lies in a session's block.
 static void lay_out_blocks(struct engine *engine)
 {
@@ -156,6 +160,8 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 		}
 		if (host->plugin->events != 0)
 			engine->interested |= UINT64_C(1) << i;
+		if ((host->plugin->events & ~EVENTS_AT_THE_ENDS) != 0)
+			engine->watching |= UINT64_C(1) << i;
 		if (host->plugin->load != NULL)
 			result = host->plugin->load(host, &host->state);
 		if (result != 0) {

@@ -61,11 +61,12 @@ struct plugin_block {
 	uint64_t initialised; // its context is live
 	uint64_t consented; // to bypass
 	uint64_t lease_ends_ms; // engine time, valid while owned
-	uint64_t lock_ends_ms; // engine time; 0: not locked
-	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
+	uint64_t lock_ends_ms; // engine time; this and what follows, while locked
+	uint32_t lock_previous; // blocks locked before and after this one, 0: none
+	uint32_t lock_next;
+	uint32_t session_index;
 	uint16_t lock_plugin_id;
-	bool denied; // some plugin asked to drop
-	uint8_t reserved[3];
+	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
 	uint8_t contexts[]; // 8-byte aligned
 };
 
@@ -76,10 +77,12 @@ int plugin_check(const struct plugin *plugin, char *error, size_t error_size);
 // Sort hosts by before/after, ties by name. Returns 0, or -ELOOP with the cycle in error.
 int plugin_order(struct plugin_host **hosts, size_t count, char *error, size_t error_size);
 
-// Whether a plugin other than this one holds an unexpired lock.
+// session_lock.c. Whether a plugin other than this one holds the lock.
 bool session_is_locked_by_other(const struct session *session, uint16_t plugin_id);
 // Let go of a lock, if there is one. Idempotent.
 void session_lock_release(struct session *session);
+// Let go of the locks whose time is over.
+void session_locks_expire(struct worker *worker);
 
 // Order the hosts, lay out blocks, call each load. Returns 0 or -errno with one line in error.
 int plugin_hosts_start(struct engine *engine, char *error, size_t error_size);

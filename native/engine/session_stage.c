@@ -53,7 +53,6 @@ void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
 	session.hot->state = STELLAR_SESSION_CLOSING;
 	plugin_deliver(worker, &session, &event);
 	plugin_block_close(worker, &session);
-	session_lock_release(&session);
 	if (session.cold->generation != 0)
 		atomic_fetch_sub_explicit(
 			&worker->generation_sessions[session.cold->generation % POLICY_SETS_MAX], 1,
@@ -88,6 +87,7 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns)
 {
 	if (time_ns > worker->now_ns)
 		worker->now_ns = time_ns;
+	session_locks_expire(worker);
 	session_table_advance(worker->table, worker->now_ns / NS_PER_MS);
 }
 
@@ -311,14 +311,6 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 	return -ENOENT;
 }
 
-// A lock that nobody renewed is over.
-static void expire_lock(struct session *session)
-{
-	if ((session->hot->flags & SESSION_LOCKED) != 0 && session->block != NULL &&
-	    session->worker->now_ns / NS_PER_MS >= session->block->lock_ends_ms)
-		session_lock_release(session);
-}
-
 int session_stage(struct worker *worker, size_t position)
 {
 	struct packet *packet = &worker->packets[position];
@@ -347,7 +339,6 @@ int session_stage(struct worker *worker, size_t position)
 	packet->verdict.tcp_state = session->hot->tcp_state;
 	if (packet->verdict.disposition == STELLAR_DROP)
 		return 0;
-	expire_lock(session);
 	change_state(worker, session);
 	packet->verdict.session_state = session->hot->state;
 	raise_event(worker, STELLAR_EVENT_SESSION_PACKET);

@@ -130,6 +130,8 @@ struct worker {
 
 	struct slab blocks; // struct plugin_block of sessions, by session_cold.context
 	uint32_t lock_count;
+	uint32_t lock_oldest; // block ids, 0: none; see session_lock.c
+	uint32_t lock_newest;
 
 	struct policy_set *policy;
 	_Atomic(struct policy_set *) policy_committed;
@@ -158,6 +160,7 @@ struct engine {
 	size_t plugin_count;
 	uint64_t interest[STELLAR_EVENT_COUNT]; // plugins that need an event
 	uint64_t interested; // in anything
+	uint64_t watching; // interested in what comes between opening and closing
 	uint32_t block_size;
 	struct worker **workers;
 	bool started;
