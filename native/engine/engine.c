@@ -99,6 +99,11 @@ void engine_destroy(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
+	// A caller with a loop of its own may not have ended it: plugins still hold contexts.
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++) {
+		if (engine->workers[i] != NULL && engine->workers[i]->table->count > 0)
+			worker_finish(engine->workers[i]);
+	}
 	output_close(&engine->output);
 	policy_retire_all(engine);
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
@@ -266,6 +271,11 @@ int engine_reopen_events(struct engine *engine)
 
 int engine_start(struct engine *engine, char *error, size_t error_size)
 {
+	if (engine->start_tried) {
+		snprintf(error, error_size, "engine: it can be started only once");
+		return -EBUSY;
+	}
+	engine->start_tried = true;
 	int result = plugin_hosts_start(engine, error, error_size);
 
 	if (result != 0)

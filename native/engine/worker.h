@@ -163,6 +163,7 @@ struct engine {
 	uint64_t watching; // interested in what comes between opening and closing
 	uint32_t block_size;
 	struct worker **workers;
+	bool start_tried; // also when it failed
 	bool started;
 	bool is_live; // some device is
 	_Atomic(struct policy_set *) policy_target;
