@@ -46,18 +46,27 @@ int output_open(struct output *output, struct engine *engine, const char *path, 
 	return 0;
 }
 
+// End a line that was cut, so that the next one starts clean. Until there is room for that nothing
+// else is written.
+static void end_cut_line(struct output *output)
+{
+	if (output->is_cut && write(output->fd, "\n", 1) == 1)
+		output->is_cut = false;
+}
+
 // A line is whole or lost: after a short write the rest of the batch is counted as lost, and so is
-// the line that was cut, which a newline ends so that the next one starts clean.
+// the line that was cut.
 static void write_text(struct output *output)
 {
 	size_t done = 0;
 
-	while (done < output->text_length) {
+	end_cut_line(output);
+	while (done < output->text_length && !output->is_cut) {
 		ssize_t count = write(output->fd, output->text + done, output->text_length - done);
 
 		if (count < 0 && errno == EINTR)
 			continue;
-		if (count < 0)
+		if (count <= 0)
 			break;
 		done += (size_t)count;
 	}
@@ -67,8 +76,8 @@ static void write_text(struct output *output)
 		whole = 0;
 		for (size_t i = 0; i < done; i++)
 			whole += output->text[i] == '\n';
-		if (done > 0 && output->text[done - 1] != '\n' && write(output->fd, "\n", 1) < 0)
-			whole += 0; // the disk is as full as before: the counter below says so
+		output->is_cut |= done > 0 && output->text[done - 1] != '\n';
+		end_cut_line(output);
 	}
 	atomic_fetch_add_explicit(&output->written, whole, memory_order_relaxed);
 	atomic_fetch_add_explicit(&output->lost, output->text_lines - whole, memory_order_relaxed);
@@ -133,6 +142,7 @@ static void reopen(struct output *output)
 		return;
 	close(output->fd);
 	output->fd = fd;
+	output->is_cut = false;
 }
 
 static void *write_events(void *argument)

@@ -86,6 +86,7 @@ struct output {
 	_Atomic bool reopen;
 	_Atomic bool stop;
 	pthread_t thread;
+	bool is_cut; // the file ends within a line
 	char *text; // formatted, not yet written
 	size_t text_length;
 	uint64_t text_lines;
