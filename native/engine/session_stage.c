@@ -325,7 +325,9 @@ int session_stage(struct worker *worker, size_t position)
 		return -ENOENT;
 	session_table_count(worker->table, session->index,
 			    (enum stellar_direction)session->direction, packet->frame.wire_length);
-	session_hot_touch(session->hot, worker->now_ns / NS_PER_MS);
+	// An impossible segment may be anyone's: it keeps no session alive.
+	if (packet->verdict.disposition != STELLAR_DROP)
+		session_hot_touch(session->hot, worker->now_ns / NS_PER_MS);
 	if (is_new) {
 		if (worker->engine->interested != 0 && plugin_block_open(worker, session) != 0) {
 			// Without a block no plugin can judge it: closed is the safe side.
