@@ -13,6 +13,7 @@
 
 #define SESSION_CAPACITY_DEFAULT (1u << 20)
 #define SESSION_CAPACITY_MIN 64u
+#define BOUNDARY_WAIT_MS 5000 // a burst takes microseconds: whoever needs longer is stuck
 
 void engine_config_init(struct engine_config *ret_config)
 {
@@ -33,6 +34,20 @@ void engine_config_init(struct engine_config *ret_config)
 #undef X
 			},
 	};
+}
+
+// Zero means the default for what the header gives one beside the name.
+static void fill_defaults(struct engine_config *config)
+{
+	config->worker_count = config->worker_count != 0 ? config->worker_count : 1;
+	config->burst_size = config->burst_size != 0 ? config->burst_size : STELLAR_BURST_MAX;
+	if (config->session_capacity == 0)
+		config->session_capacity = SESSION_CAPACITY_DEFAULT;
+#define X(name, seconds, sentence) \
+	if (config->timeouts.name == 0) \
+		config->timeouts.name = seconds;
+	STELLAR_TIMEOUTS(X)
+#undef X
 }
 
 static int check_config(const struct engine_config *config, char *error, size_t error_size)
@@ -72,7 +87,10 @@ static int check_config(const struct engine_config *config, char *error, size_t 
 int engine_create(const struct engine_config *config, struct engine **ret_engine, char *error,
 		  size_t error_size)
 {
-	int result = check_config(config, error, error_size);
+	struct engine_config filled = *config;
+
+	fill_defaults(&filled);
+	int result = check_config(&filled, error, error_size);
 
 	if (result != 0)
 		return result;
@@ -82,7 +100,8 @@ int engine_create(const struct engine_config *config, struct engine **ret_engine
 		snprintf(error, error_size, "engine: no memory");
 		return -ENOMEM;
 	}
-	engine->config = *config;
+	engine->config = filled;
+	engine->boundary_wait_ms = BOUNDARY_WAIT_MS;
 	engine->output.fd = -1;
 	if (config->hash_seed[0] == 0 && config->hash_seed[1] == 0 &&
 	    getrandom(engine->config.hash_seed, sizeof(engine->config.hash_seed), 0) !=
@@ -194,6 +213,15 @@ static int claim(struct engine *engine, uint16_t id, char *error, size_t error_s
 	return 0;
 }
 
+static int check_can_send(const struct engine *engine, uint16_t id, char *error, size_t error_size)
+{
+	if (packet_io_device_frame_max(engine->interfaces[id].device) > 0)
+		return 0;
+	snprintf(error, error_size, "interface %s: its device can only receive",
+		 engine->interfaces[id].name);
+	return -EINVAL;
+}
+
 int engine_add_wire(struct engine *engine, uint16_t interface_a, uint16_t interface_b,
 		    bool pass_non_ip, char *error, size_t error_size)
 {
@@ -208,6 +236,11 @@ int engine_add_wire(struct engine *engine, uint16_t interface_a, uint16_t interf
 			 engine->interfaces[interface_a].name);
 		return -EINVAL;
 	}
+	result = check_can_send(engine, interface_a, error, error_size);
+	if (result == 0)
+		result = check_can_send(engine, interface_b, error, error_size);
+	if (result != 0)
+		return result;
 	uint32_t worker_id = engine->wire_count++ % engine->config.worker_count;
 	const uint16_t ends[2] = {interface_a, interface_b};
 
@@ -229,8 +262,15 @@ int engine_add_tap(struct engine *engine, uint16_t interface_id, uint16_t output
 
 	if (result == 0 && output_id != NO_INTERFACE)
 		result = claim(engine, output_id, error, error_size);
+	if (result == 0 && output_id != NO_INTERFACE)
+		result = check_can_send(engine, output_id, error, error_size);
 	if (result != 0)
 		return result;
+	if (interface_id == output_id) {
+		snprintf(error, error_size, "interface %s: can't be a tap and its output",
+			 engine->interfaces[interface_id].name);
+		return -EINVAL;
+	}
 	uint32_t worker_id = engine->wire_count++ % engine->config.worker_count;
 	struct interface *interface = &engine->interfaces[interface_id];
 

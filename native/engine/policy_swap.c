@@ -12,7 +12,6 @@
 
 #include "engine/worker.h"
 
-#define POLICY_COMMIT_WAIT_MS 5000
 #define POLICY_CRC_FROM 24
 
 struct section {
@@ -165,13 +164,36 @@ void policy_follow(struct worker *worker)
 	atomic_store_explicit(&worker->policy_committed, set, memory_order_release);
 }
 
-static void commit_everywhere(struct engine *engine, struct policy_set *set)
+// A worker that is stuck is found before anything is changed.
+static int check_workers_move(struct engine *engine, char *error, size_t error_size)
 {
+	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
+		if (worker_wait_boundary(engine->workers[i]) == 0)
+			continue;
+		snprintf(error, error_size,
+			 "policy: worker %u did not finish a burst in %u ms; nothing is changed", i,
+			 engine->boundary_wait_ms);
+		return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static int commit_everywhere(struct engine *engine, struct policy_set *set, char *error,
+			     size_t error_size)
+{
+	int result = 0;
+
 	atomic_store_explicit(&engine->policy_target, set, memory_order_release);
 	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
-		if (engine->workers != NULL)
-			worker_wait_boundary(engine->workers[i], set);
+		if (worker_wait_policy(engine->workers[i], set) == 0)
+			continue;
+		snprintf(error, error_size,
+			 "policy: generation %u is in force, but worker %u did not commit it in %u "
+			 "ms; it will after its burst",
+			 set->generation, i, engine->boundary_wait_ms);
+		result = -ETIMEDOUT;
 	}
+	return result;
 }
 
 void policy_sweep(struct engine *engine)
@@ -187,8 +209,9 @@ void policy_sweep(struct engine *engine)
 		for (uint32_t i = 0; i < engine->config.worker_count; i++) {
 			struct worker *worker = engine->workers[i];
 
-			pinned += atomic_load(&worker->generation_sessions[slot]);
+			// In this order: who has left the set has counted its sessions before.
 			pinned += atomic_load(&worker->policy_committed) == set;
+			pinned += atomic_load(&worker->generation_sessions[slot]);
 		}
 		if (pinned == 0) {
 			engine->policy_sets[slot] = NULL;
@@ -243,14 +266,16 @@ int engine_policy_apply(struct engine *engine, const void *image, size_t image_s
 	set->generation = generation;
 	int result = prepare_set(engine, set, image, image_size, section_count, error, error_size);
 
+	if (result == 0)
+		result = check_workers_move(engine, error, error_size);
 	if (result != 0) {
 		retire_set(engine, set);
 		return result;
 	}
 	engine->policy_sets[generation % POLICY_SETS_MAX] = set;
-	commit_everywhere(engine, set);
+	result = commit_everywhere(engine, set, error, error_size);
 	policy_sweep(engine);
-	return 0;
+	return result;
 }
 
 uint32_t engine_policy_generation(const struct engine *engine)

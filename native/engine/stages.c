@@ -86,6 +86,7 @@ void stage_egress(struct worker *worker, struct packet *packet)
 	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
 	struct verdict *verdict = &packet->verdict;
 
+	worker->in_hand = false;
 	if (packet->decode_events != 0)
 		record_anomaly(worker, packet);
 	// On a tap a verdict is only remembered: what it would drop goes its way all the same.
@@ -154,14 +155,17 @@ int aqm_enqueue(struct worker *worker, const uint32_t *group_ids, size_t count,
 {
 	int result = 0;
 
+	if (!worker->in_hand || packet != &worker->packets[0])
+		return -EINVAL;
 	for (size_t i = 0; i < count; i++) {
 		if (group_ids[i] != 0)
 			result = -ENOSYS;
 	}
-	if (result != 0)
-		count_drop(worker, STELLAR_DROPPED_AQM);
-	else
+	if (result == 0)
 		stage_egress(worker, packet);
+	else
+		count_drop(worker, STELLAR_DROPPED_AQM);
+	worker->in_hand = false;
 	stage_send(worker);
 	const struct frame frame = packet->frame;
 

@@ -129,28 +129,62 @@ static void wait_a_little(void)
 	nanosleep(&pause, NULL);
 }
 
-void worker_wait_boundary(struct worker *worker, const struct policy_set *set)
+static uint64_t monotonic_ms(void)
 {
-	while (atomic_load_explicit(&worker->policy_committed, memory_order_acquire) != set) {
-		pthread_mutex_lock(&worker->border);
-		if (!atomic_load_explicit(&worker->running, memory_order_relaxed))
-			policy_follow(worker);
-		pthread_mutex_unlock(&worker->border);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+int worker_wait_boundary(struct worker *worker)
+{
+	uint64_t deadline_ms = monotonic_ms() + worker->engine->boundary_wait_ms;
+	uint64_t before = atomic_load(&worker->boundaries);
+
+	while (atomic_load(&worker->running) && atomic_load(&worker->boundaries) == before) {
+		if (monotonic_ms() >= deadline_ms)
+			return -ETIMEDOUT;
 		wake(worker);
 		wait_a_little();
 	}
+	return 0;
+}
+
+int worker_wait_policy(struct worker *worker, const struct policy_set *set)
+{
+	uint64_t deadline_ms = monotonic_ms() + worker->engine->boundary_wait_ms;
+
+	while (atomic_load_explicit(&worker->policy_committed, memory_order_acquire) != set) {
+		// The worker holds the border while it begins or ends, which may take long.
+		if (pthread_mutex_trylock(&worker->border) == 0) {
+			if (!atomic_load_explicit(&worker->running, memory_order_relaxed))
+				policy_follow(worker);
+			pthread_mutex_unlock(&worker->border);
+		}
+		if (monotonic_ms() >= deadline_ms)
+			return -ETIMEDOUT;
+		wake(worker);
+		wait_a_little();
+	}
+	return 0;
 }
 
 int worker_call(struct worker *worker, struct worker_command *command)
 {
 	if (!atomic_load_explicit(&worker->running, memory_order_acquire))
 		return -ESHUTDOWN;
+	uint64_t deadline_ms = monotonic_ms() + worker->engine->boundary_wait_ms;
+
 	atomic_store_explicit(&worker->command, command, memory_order_release);
 	wake(worker);
 	while (!atomic_load_explicit(&command->done, memory_order_acquire)) {
-		if (!atomic_load_explicit(&worker->running, memory_order_acquire) &&
+		bool runs = atomic_load_explicit(&worker->running, memory_order_acquire);
+
+		// What the worker has taken already must be waited for: it is in our hands.
+		if ((!runs || monotonic_ms() >= deadline_ms) &&
 		    atomic_exchange(&worker->command, NULL) == command)
-			return -ESHUTDOWN;
+			return runs ? -ETIMEDOUT : -ESHUTDOWN;
 		wait_a_little();
 	}
 	return 0;
@@ -163,6 +197,7 @@ static void boundary(struct worker *worker)
 		atomic_exchange_explicit(&worker->command, NULL, memory_order_acquire);
 
 	policy_follow(worker);
+	atomic_fetch_add_explicit(&worker->boundaries, 1, memory_order_release);
 	if (command != NULL) {
 		command->run(worker, command->argument);
 		atomic_store_explicit(&command->done, true, memory_order_release);
@@ -210,6 +245,13 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 	worker_publish(worker);
 }
 
+// Whether the worker receives from an interface, and is not done with it.
+static bool is_received_from(const struct worker *worker, const struct interface *interface)
+{
+	return interface->worker_id == worker->id && !interface->ended &&
+	       (interface->role == INTERFACE_WIRE || interface->role == INTERFACE_TAP);
+}
+
 // One burst of each of the worker's interfaces. Returns the packets, -EBADMSG for a cut capture, or
 // -ENETDOWN for an interface that is gone.
 static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
@@ -221,8 +263,7 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		struct interface *interface = &engine->interfaces[id];
 
-		if (interface->worker_id != worker->id || interface->ended ||
-		    (interface->role != INTERFACE_WIRE && interface->role != INTERFACE_TAP))
+		if (!is_received_from(worker, interface))
 			continue;
 		int count = packet_io_device_rx(interface->device, worker->frames,
 						engine->config.burst_size);
@@ -254,7 +295,8 @@ static void idle(struct worker *worker)
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		int fd = packet_io_device_fd(engine->interfaces[id].device);
 
-		if (engine->interfaces[id].worker_id == worker->id && fd >= 0)
+		// What nobody receives from stays readable: to wait for it would be a busy loop.
+		if (fd >= 0 && is_received_from(worker, &engine->interfaces[id]))
 			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
 	poll(fds, count, IDLE_POLL_MS);
@@ -288,10 +330,12 @@ static void set_running(struct worker *worker, bool running)
 
 int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 {
-	struct worker *worker = engine->workers[worker_id];
+	struct worker *worker = engine_get_worker(engine, worker_id);
 	int result = 0;
 	int spins = 0;
 
+	if (worker == NULL)
+		return -EINVAL;
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
@@ -325,22 +369,46 @@ void engine_stop(struct engine *engine)
 
 struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id)
 {
-	return engine->workers != NULL && worker_id < engine->config.worker_count
+	return engine->started && worker_id < engine->config.worker_count
 		       ? engine->workers[worker_id]
 		       : NULL;
+}
+
+// A packet that its caller did not enqueue leaves here, so that it is counted and its frame goes
+// back. Its verdict says why, if it says anything.
+static void give_up_packet(struct worker *worker, uint8_t reason)
+{
+	struct packet *packet = &worker->packets[0];
+	const struct frame frame = packet->frame;
+
+	if (!worker->in_hand)
+		return;
+	worker->in_hand = false;
+	if (packet->verdict.disposition == STELLAR_DROP)
+		reason = packet->verdict.drop_reason;
+	worker->ledger.packets.dropped[reason]++;
+	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device, &frame, 1);
 }
 
 int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_packet)
 {
 	struct engine *engine = worker->engine;
 
-	if (interface_id >= engine->interface_count)
+	if (interface_id >= engine->interface_count ||
+	    engine->interfaces[interface_id].worker_id != worker->id)
 		return -EINVAL;
+	give_up_packet(worker, STELLAR_DROPPED_NO_EGRESS);
+	memset(&worker->current, 0, sizeof(worker->current));
 	policy_follow(worker);
 	int count = packet_io_device_rx(engine->interfaces[interface_id].device, worker->frames, 1);
 
-	if (count <= 0)
+	if (count <= 0) {
+		if (engine->is_live)
+			session_stage_advance(worker, wall_clock_ns());
+		worker_publish(worker);
 		return count;
+	}
+	worker->in_hand = true;
 	stage_decode(worker, &worker->packets[0], &worker->frames[0], interface_id);
 	stage_receive(worker, &worker->packets[0]);
 	session_stage_prepare(worker, 1);
@@ -365,6 +433,7 @@ void worker_finish(struct worker *worker)
 {
 	struct output *output = &worker->engine->output;
 
+	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
 	memset(&worker->current, 0, sizeof(worker->current));
 	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
 	stage_send(worker);

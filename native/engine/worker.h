@@ -127,6 +127,7 @@ struct worker {
 	bool failed;
 	struct session views[SESSION_VIEWS_MAX]; // parents lent during a callback
 	uint32_t view_count;
+	bool in_hand; // packets[0] is between worker_rx and aqm_enqueue
 
 	struct slab blocks; // struct plugin_block of sessions, by session_cold.context
 	uint32_t lock_count;
@@ -143,6 +144,7 @@ struct worker {
 
 	_Atomic(struct worker_command *) command;
 	_Atomic bool running;
+	_Atomic uint64_t boundaries; // between two bursts, passed
 	pthread_mutex_t border; // held to change `running`, and by control in the worker's place
 	int wake_fd; // eventfd: a command or stop waits
 	uint64_t next_stats_ns;
@@ -170,17 +172,21 @@ struct engine {
 	struct policy_set *policy_sets[POLICY_SETS_MAX];
 	_Atomic uint64_t failed_closed; // disabled plugins whose fail action is closed
 	_Atomic bool stop;
+	uint32_t boundary_wait_ms; // how long control waits for a worker
 	struct output output;
 };
 
 // worker.c
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker);
 void worker_destroy(struct worker *worker);
+// Wait until the worker has passed a boundary, unless it does not run. Returns 0 or -ETIMEDOUT.
+// Control thread.
+int worker_wait_boundary(struct worker *worker);
 // Wait until the worker has followed the policy target, or follow it in its place when it does not
-// run. Control thread.
-void worker_wait_boundary(struct worker *worker, const struct policy_set *set);
-// Run command between two bursts of the worker; here and now when it does not run, unless
-// must_run. Returns 0 or -ESHUTDOWN. Any thread but the worker's.
+// run. Returns 0, or -ETIMEDOUT: it will follow at its next boundary. Control thread.
+int worker_wait_policy(struct worker *worker, const struct policy_set *set);
+// Run command between two bursts of the worker. Returns 0, -ESHUTDOWN (it does not run) or
+// -ETIMEDOUT (it came to no boundary); the command is not run then. Any thread but the worker's.
 int worker_call(struct worker *worker, struct worker_command *command);
 // Copy what the worker published last.
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);

@@ -21,6 +21,7 @@ STELLAR_PUBLIC int aqm_group_destroy(uint32_t group_id);
 // Hand a judged packet to the egress scheduler, for a caller that runs the stages by itself
 // (<stellar/engine.h>). group_ids lists count groups that all apply; none, or only zeroes: sent
 // directly. The packet belongs to the scheduler afterwards, also on error. Returns 0; -ENOSYS for
-// a group other than 0, the packet then counts as dropped (aqm).
+// a group other than 0, the packet then counts as dropped (aqm); -EINVAL for one that is not in
+// hand: not received, or enqueued already.
 STELLAR_PUBLIC int aqm_enqueue(struct worker *worker, const uint32_t *group_ids, size_t count,
 			       struct packet *packet);

@@ -5,7 +5,7 @@
 // otherwise; errors are -errno with one line in `error`.
 //
 // Lifecycle: engine_create -> engine_add_interface... -> engine_add_wire/tap... ->
-// engine_load_plugin... -> engine_policy_apply -> engine_start -> engine_worker_run (one thread a
+// engine_load_plugin... -> engine_start -> engine_policy_apply -> engine_worker_run (one thread a
 // worker) -> engine_stop -> engine_destroy.
 #pragma once
 
@@ -214,7 +214,7 @@ struct session_record {
 
 // Copy up to count sessions of a worker, starting where *cursor says (0 first; it is moved on; 0
 // again at the end). The worker does it between two bursts. Returns the number or -errno;
-// -ESHUTDOWN when the worker is not running. Any thread, one at a time.
+// -ESHUTDOWN when the worker is not running, -ETIMEDOUT when it is stuck. Any thread, one at a time.
 STELLAR_PUBLIC int engine_list_sessions(struct engine *engine, uint32_t worker_id, uint64_t *cursor,
 					struct session_record *ret_records, size_t count);
 
@@ -222,8 +222,9 @@ STELLAR_PUBLIC int engine_list_sessions(struct engine *engine, uint32_t worker_i
 // thread becomes the worker's; do not mix with engine_worker_run.
 STELLAR_PUBLIC struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id);
 
-// Receive one packet from an interface into the worker's own packet. Returns 1 and the packet,
-// 0 when nothing waits, or -errno as packet_io_device_rx.
+// Receive one packet from an interface of the worker into the worker's own packet. One that was not
+// enqueued since is dropped, by its verdict or for no_egress. Returns 1 and the packet, 0 when
+// nothing waits, -EINVAL for another worker's interface, or -errno as packet_io_device_rx.
 STELLAR_PUBLIC int worker_rx(struct worker *worker, uint16_t interface_id,
 			     struct packet **ret_packet);
 

@@ -38,6 +38,8 @@ enum stellar_on_reload {
 
 // Check, prepare and schedule a policy image; blocks until every running worker has committed.
 // Nothing changes when it fails: the policy in force stays. Control thread; not two at once.
+// A worker that comes to no burst boundary in 5 s is -ETIMEDOUT: the policy in force stays; but if
+// it got stuck just then, the new one is in force (error says so) and it follows when it can.
 // Returns 0; -EINVAL (image damaged, or a section for a plugin that is not loaded or takes no
 // policy; error says which), -EEXIST (generation not above the one in force), or what prepare
 // returned. error gets one line.

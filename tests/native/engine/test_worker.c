@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "engine/worker.h"
 #include "harness.h"
 
 #define DATAGRAMS 2000
@@ -155,12 +157,67 @@ static void test_policy_swaps_under_traffic_lose_no_packet(void **state)
 	harness_close(&harness);
 }
 
+static _Atomic bool is_stuck;
+static _Atomic bool is_released;
+
+static void get_stuck(struct harness *harness, struct session *session, void *context)
+{
+	atomic_store(&is_stuck, true);
+	while (!atomic_load(&is_released))
+		sched_yield();
+}
+
+static void test_worker_that_is_stuck_is_an_error_and_changes_nothing(void **state)
+{
+	uint8_t image[STELLAR_POLICY_HEADER_SIZE] = STELLAR_POLICY_MAGIC;
+	struct session_record record;
+	struct harness_plugin plugin;
+	struct harness harness;
+	char error[256] = "";
+	uint64_t cursor = 0;
+	pthread_t thread;
+
+	atomic_store(&is_stuck, false);
+	atomic_store(&is_released, false);
+	harness_open(&harness, NULL);
+	harness_add_plugin(&harness, &plugin, "a", STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING),
+			   get_stuck);
+	harness_start(&harness);
+	harness.engine->boundary_wait_ms = 50;
+	harness.engine->config.verify_checksums = false;
+	write_u32(image + 8, sizeof(image));
+	write_u32(image + 12, 1);
+	write_u32(image + 20, (uint32_t)crc32(0, image + 24, 0));
+	assert_int_equal(pthread_create(&thread, NULL, run_worker, &harness), 0);
+	assert_int_equal(push_datagram(&harness, 1), 0);
+	while (!atomic_load(&is_stuck))
+		sched_yield();
+
+	assert_int_equal(
+		engine_policy_apply(harness.engine, image, sizeof(image), error, sizeof(error)),
+		-ETIMEDOUT);
+	assert_non_null(strstr(error, "worker 0 did not finish a burst"));
+	assert_int_equal(engine_policy_generation(harness.engine), 0);
+	assert_int_equal(engine_list_sessions(harness.engine, 0, &cursor, &record, 1), -ETIMEDOUT);
+
+	// It moves again: the same image is accepted now.
+	atomic_store(&is_released, true);
+	harness.engine->boundary_wait_ms = 60000;
+	assert_int_equal(
+		engine_policy_apply(harness.engine, image, sizeof(image), error, sizeof(error)), 0);
+	engine_stop(harness.engine);
+	pthread_join(thread, NULL);
+	harness.worker = NULL;
+	harness_close(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_figures_balance_whenever_they_are_read),
 		cmocka_unit_test(test_sessions_are_listed_page_by_page_each_once),
 		cmocka_unit_test(test_policy_swaps_under_traffic_lose_no_packet),
+		cmocka_unit_test(test_worker_that_is_stuck_is_an_error_and_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
