@@ -92,14 +92,14 @@ MUTATIONS = (
     Mutation(
         "tcp_window_not_checked",
         "native/session/tcp_track.c",
-        "\treturn difference(segment->end, hot->acked[peer] + get_window(hot, peer)) <= 0 &&\n",
-        "\treturn\n",
+        "return (to_end_of_window | from_retransmission | to_sent | from_old) >= 0;",
+        "return (from_retransmission | to_sent | from_old) >= 0;",
     ),
     Mutation(
         "tcp_window_scale_of_other_side",
         "native/session/tcp_track.c",
-        "return direction == STELLAR_FORWARD ? hot->window_scale & 15u : hot->window_scale >> 4;",
-        "return direction == STELLAR_REVERSE ? hot->window_scale & 15u : hot->window_scale >> 4;",
+        "return hot->window_scale >> (direction * 4) & 15u;",
+        "return hot->window_scale >> ((direction ^ 1) * 4) & 15u;",
     ),
     Mutation(
         "timer_fires_one_tick_late",
@@ -165,8 +165,8 @@ MUTATIONS = (
     Mutation(
         "blocked_session_passes",
         "native/engine/plugin_dispatch.c",
-        "\tsession->hot->flags |= SESSION_BLOCKED;\n\tif (verdict->reply",
-        "\tif (verdict->reply",
+        "\tsession->hot->flags |= SESSION_BLOCKED;\n\tif (verdict->drop",
+        "\tif (verdict->drop",
     ),
     Mutation(
         "weaker_verdict_wins",
@@ -183,8 +183,8 @@ MUTATIONS = (
     Mutation(
         "rule_port_range_off_by_one",
         "native/plugins/firewall/classifier.c",
-        "query->port > entry->last_port ||",
-        "query->port >= entry->last_port ||",
+        "if ((uint16_t)(query->port - entry->first_port) > entry->port_span ||",
+        "if ((uint16_t)(query->port - entry->first_port) >= entry->port_span ||",
     ),
     Mutation(
         "rule_zones_swapped",
