@@ -44,7 +44,7 @@ def test_closed_engine_refuses_calls_and_closes_again() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"workers": 0}, "workers: expected 1 to 64, found 0"),
+        ({"workers": 65}, "workers: expected 1 to 64, found 65"),
         ({"burst_size": 65}, "burst size: expected 1 to 64, found 65"),
         ({"session_capacity": 63}, "session capacity: expected 64 to"),
     ],
