@@ -153,14 +153,14 @@ MUTATIONS = (
     Mutation(
         "detach_has_no_effect",
         "native/engine/plugin_dispatch.c",
-        "\tsession->block->detached |= PLUGIN_BIT(host->id);\n",
-        "",
+        "\tblock->detached |= PLUGIN_BIT(host->id);\n\tif (block->owner_id",
+        "\tif (block->owner_id",
     ),
     Mutation(
         "muted_plugin_hears_no_closing",
         "native/engine/plugin_dispatch.c",
-        "\treturn event != STELLAR_EVENT_SESSION_CLOSING ||\n",
-        "\treturn event == STELLAR_EVENT_SESSION_CLOSING ||\n",
+        "return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;",
+        "return false;",
     ),
     Mutation(
         "blocked_session_passes",
