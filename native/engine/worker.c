@@ -237,8 +237,11 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 	for (size_t i = 0; i < count; i++)
 		stage_decode(worker, &worker->packets[i], &worker->frames[i], ingress_id);
 	session_stage_prepare(worker, count);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		if (i + SESSION_AHEAD < count)
+			session_table_prefetch(worker->table, worker->hints[i + SESSION_AHEAD]);
 		process_packet(worker, i, clock_ns);
+	}
 	stage_send(worker);
 	packet_io_device_release(worker->engine->interfaces[ingress_id].device, worker->frames,
 				 count);

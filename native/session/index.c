@@ -75,37 +75,27 @@ static uint32_t find_in(const struct session_index *index, uint64_t bucket, uint
 	return matches != 0 ? index->buckets[bucket].entry[__builtin_ctz(matches)] : 0;
 }
 
-#define FAR_MAX 16 // of one group of hashes, that are sought in their second bucket
-#define GROUP 64
-
-// One group: those that overflowed their first bucket have the second one fetched while the others
-// are sought.
-static void find_group(const struct session_index *index, const uint64_t *hashes, size_t count,
-		       uint32_t *ret_entries)
+static uint64_t second_bucket(const struct session_index *index, uint64_t hash)
 {
-	uint64_t second[FAR_MAX + 1];
-	uint8_t position[FAR_MAX + 1];
-	size_t far_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t bucket = first_bucket(index, hashes[i]);
-		ret_entries[i] = find_in(index, bucket, hashes[i]);
-		if (ret_entries[i] == 0 && index->buckets[bucket].overflow != 0) {
-			second[far_count] = next_bucket(index, bucket, stride_of(hashes[i]));
-			position[far_count] = (uint8_t)i;
-			__builtin_prefetch(&index->buckets[second[far_count]]);
-			far_count += far_count < FAR_MAX;
-		}
-	}
-	for (size_t i = 0; i < far_count; i++)
-		ret_entries[position[i]] = find_in(index, second[i], hashes[position[i]]);
+	return next_bucket(index, first_bucket(index, hash), stride_of(hash));
 }
 
 void session_index_find(const struct session_index *index, const uint64_t *hashes, size_t count,
 			uint32_t *ret_entries)
 {
-	for (size_t done = 0; done < count; done += GROUP)
-		find_group(index, hashes + done, count - done < GROUP ? count - done : GROUP,
-			   ret_entries + done);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bucket = first_bucket(index, hashes[i]);
+		ret_entries[i] = find_in(index, bucket, hashes[i]);
+		if (ret_entries[i] == 0 && index->buckets[bucket].overflow != 0)
+			__builtin_prefetch(&index->buckets[second_bucket(index, hashes[i])]);
+	}
+}
+
+uint32_t session_index_find_second(const struct session_index *index, uint64_t hash)
+{
+	if (index->buckets[first_bucket(index, hash)].overflow == 0)
+		return 0;
+	return find_in(index, second_bucket(index, hash), hash);
 }
 
 void session_probe_init(struct session_probe *probe, const struct session_index *index,

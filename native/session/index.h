@@ -9,7 +9,7 @@
 // (F14's way, Bronson and Shi 2019): there are no tombstones and no rehash. One compare looks at
 // all tags of a bucket (tag_match.h, chosen by the build).
 //
-// The bucket count is not a power of two, so that any capacity costs 8 bytes a session: the first
+// The bucket count is not a power of two, so that any capacity costs 9.1 bytes a session: the first
 // bucket is hash * count / 2^64, strides are small primes that do not divide the count, so a path
 // visits every bucket. overflow saturates: a bucket that 65535 insertions passed is passed for
 // ever.
@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define SESSION_BUCKET_SLOTS 10
-#define SESSION_BUCKET_LOAD 8 // sessions a bucket at capacity
+#define SESSION_BUCKET_LOAD 7 // sessions a bucket at capacity
 
 struct session_bucket {
 	uint16_t tag[SESSION_BUCKET_SLOTS];
@@ -52,12 +52,14 @@ struct session_probe {
 int session_index_init(struct session_index *index, uint64_t capacity);
 void session_index_fini(struct session_index *index);
 
-// For a burst: have the first buckets fetched; then give the first candidate of each hash, 0: none
-// found without going far. Any count.
+// For a burst, in steps with other work between them: have the first buckets fetched; give the
+// first candidate of each hash there, 0: none, and have the second bucket fetched for those that
+// may be there; look there. Any count.
 void session_index_prefetch(const struct session_index *index, const uint64_t *hashes,
 			    size_t count);
 void session_index_find(const struct session_index *index, const uint64_t *hashes, size_t count,
 			uint32_t *ret_entries);
+uint32_t session_index_find_second(const struct session_index *index, uint64_t hash);
 
 // Candidates one by one; 0 at the end.
 void session_probe_init(struct session_probe *probe, const struct session_index *index,

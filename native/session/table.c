@@ -18,6 +18,15 @@
 #define GROUP 8 // packets hashed at once
 #define FIND_LAG (2 * GROUP) // how far behind the hashing its buckets are read
 
+static uint64_t hash_of(const struct session_table *table, uint32_t index)
+{
+	struct session_key key;
+	if (table->hot[index].version != 4)
+		return table->hot[index].address;
+	session_table_get_key(table, index, &key);
+	return session_table_hash(table, &key);
+}
+
 static struct timer_link *timer_link_of(void *owner, uint32_t index)
 {
 	struct session_table *table = owner;
@@ -45,11 +54,29 @@ static void fire(void *owner, uint32_t index, uint64_t due_ms)
 	table->expired(table->owner, index);
 }
 
+// Whoever is visited by a timer was idle for long: all its lines are far away, and closing it needs
+// them one after the other.
+static void fetch_upcoming(void *owner, uint32_t index, bool near)
+{
+	struct session_table *table = owner;
+	if (!near) {
+		__builtin_prefetch(&table->hot[index], 1);
+		__builtin_prefetch(&table->cold[index], 1);
+		__builtin_prefetch((const uint8_t *)(&table->cold[index] + 1) - 1, 1);
+		return;
+	}
+	unsigned place = table->upcoming_next++ % SESSION_UPCOMING;
+	table->upcoming[place].index = index;
+	table->upcoming[place].hash = hash_of(table, index);
+	session_index_prefetch(&table->index, &table->upcoming[place].hash, 1);
+}
+
 static const struct timer_wheel_ops timer_ops = {
 	.link = timer_link_of,
 	.deadline = get_deadline,
 	.queued_ms = get_queued_ms,
 	.fire = fire,
+	.upcoming = fetch_upcoming,
 };
 
 static uint32_t to_timeout_ms(uint32_t seconds)
@@ -162,12 +189,13 @@ static void hash_group(const struct session_table *table, const struct session_k
 	session_index_prefetch(&table->index, ret_hashes, count);
 }
 
-static void find_group(const struct session_table *table, const uint64_t *hashes, size_t count,
-		       uint32_t *ret_hints)
+// Hints of one group that begins at packet `first`.
+static void find_group(const struct session_table *table, const uint64_t *hashes, size_t first,
+		       size_t count, uint32_t *ret_hints)
 {
 	session_index_find(&table->index, hashes, count, ret_hints);
-	for (size_t i = 0; i < count; i++)
-		__builtin_prefetch(&table->hot[ret_hints[i]], 1);
+	for (size_t i = 0; i < count && first + i < SESSION_AHEAD; i++)
+		session_table_prefetch(table, ret_hints[i]);
 }
 
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
@@ -181,8 +209,15 @@ void session_table_find_burst(const struct session_table *table, const struct se
 				   ret_hashes + hashed);
 		if (hashed >= FIND_LAG && hashed - FIND_LAG < count) {
 			size_t found = hashed - FIND_LAG;
-			find_group(table, ret_hashes + found, group_size(count - found),
+			find_group(table, ret_hashes + found, found, group_size(count - found),
 				   ret_hints + found);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (ret_hints[i] == SESSION_NONE) {
+			ret_hints[i] = session_index_find_second(&table->index, ret_hashes[i]);
+			if (i < SESSION_AHEAD)
+				session_table_prefetch(table, ret_hints[i]);
 		}
 	}
 }
@@ -298,12 +333,26 @@ static void forget_alias(struct session_table *table, uint32_t index)
 	table->alias_count--;
 }
 
+// The hash of a session that goes: worked out already when a timer brought it here. Its index will
+// mean another one soon, so nothing may be remembered under it.
+static uint64_t take_hash(struct session_table *table, uint32_t index)
+{
+	uint64_t hash = 0;
+	bool known = false;
+	for (unsigned i = 0; i < SESSION_UPCOMING; i++) {
+		if (table->upcoming[i].index == index) {
+			hash = table->upcoming[i].hash;
+			known = true;
+			table->upcoming[i].index = SESSION_NONE;
+		}
+	}
+	return known ? hash : hash_of(table, index);
+}
+
 void session_table_remove(struct session_table *table, uint32_t index)
 {
 	struct session_hot *hot = &table->hot[index];
-	struct session_key key;
-	session_table_get_key(table, index, &key);
-	uint64_t hash = key.version == 4 ? session_table_hash(table, &key) : hot->address;
+	uint64_t hash = take_hash(table, index);
 	session_index_remove(&table->index, hash, index);
 	if ((hot->flags & SESSION_HAS_ALIAS) != 0)
 		forget_alias(table, index);

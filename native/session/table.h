@@ -7,15 +7,16 @@
 //   struct session_hot        64 bytes, one line: all that a packet of a known session touches
 //   struct session_cold       48 bytes: what opening, closing, listing and timers touch
 //   struct session_extension  IPv6 addresses, alias key, family ties, lock, metadata
-// and one or two entries in the index (index.h), 8 bytes a session at capacity. No pointers but the
-// metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The arrays
-// are reserved whole at creation (huge pages when there are any) and populated as they are touched;
-// nothing moves or grows later, but the slab of extensions, by chunks.
+// and one or two entries in the index (index.h), 9.1 bytes a session at capacity. No pointers but
+// the metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The
+// arrays are reserved whole at creation (huge pages when there are any) and populated as they are
+// touched; nothing moves or grows later, but the slab of extensions, by chunks.
 //
 // A packet's way through. For the burst:
 //   session_key_from_packet for each packet
-//   session_table_find_burst      hashes, hints, and what is needed next to the cache
+//   session_table_find_burst      hashes and hints
 // then packet by packet, in order:
+//   session_table_prefetch        for a later packet
 //   session_table_advance         expire what is due before this packet's time
 //   session_table_lookup          the hint saves the search, it never decides
 //   session_table_insert          when there is none
@@ -67,6 +68,8 @@ struct metadata;
 #define SESSION_NONE 0u
 #define SESSION_CAPACITY_MAX 0x7ffffffeu // indices have 31 bits and 0 is taken
 #define SESSION_VICTIM_WORK 64u
+#define SESSION_AHEAD 24u // packets
+#define SESSION_UPCOMING 4u // more than TIMER_WHEEL_NEAR
 #define SESSION_TIMEOUT_MAX_MS 0x7fffffffu // longer timeouts are cut to this: 24 days
 
 // session_hot.flags. The upper byte is the engine's, the table never touches it.
@@ -182,6 +185,12 @@ struct session_table {
 	uint32_t free_head; // LIFO through cold.timer.next
 	uint32_t used_count; // indices ever given out
 	uint32_t victim_hand; // where the scan for a victim goes on
+	// Hashes of sessions that the timers come to next; index SESSION_NONE: unknown.
+	struct {
+		uint64_t hash;
+		uint32_t index;
+	} upcoming[SESSION_UPCOMING];
+	uint32_t upcoming_next;
 	uint32_t timeout_ms[STELLAR_TCP_STATE_COUNT]; // by TCP state
 	uint32_t udp_timeout_ms[STELLAR_SESSION_STATE_COUNT];
 	uint32_t icmp_timeout_ms;
@@ -201,10 +210,13 @@ uint64_t session_table_get_bytes(const struct session_table *table);
 
 uint64_t session_table_hash(const struct session_table *table, const struct session_key *key);
 
-// For a whole burst: hashes, and a hint for each packet's lookup; what the lookups will touch is on
-// its way to the cache afterwards. Any count.
+// For a whole burst: hashes, and a hint for each packet's lookup. Any count. The lines of the first
+// SESSION_AHEAD packets are on their way to the cache afterwards; before packet i is looked up, ask
+// for that of packet i + SESSION_AHEAD.
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
 			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints);
+
+static inline void session_table_prefetch(const struct session_table *table, uint32_t hint);
 
 // The session of a key, or SESSION_NONE. hint: from session_table_find_burst, or SESSION_NONE.
 static inline uint32_t session_table_lookup(const struct session_table *table,
@@ -306,6 +318,11 @@ static inline bool session_hot_is_v4_match(const struct session_hot *hot,
 	uint64_t differences = (hot->ports_tag ^ key->ports_tag) | (hot->realm ^ key->realm) |
 			       (hot->address ^ key->address[0]);
 	return differences == 0 && key->version == 4;
+}
+
+static inline void session_table_prefetch(const struct session_table *table, uint32_t hint)
+{
+	__builtin_prefetch(&table->hot[hint], 1);
 }
 
 static inline uint32_t session_table_lookup(const struct session_table *table,

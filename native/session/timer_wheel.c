@@ -168,9 +168,24 @@ uint32_t timer_wheel_get_queue_head(const struct timer_wheel *wheel)
 	return head & TIMER_LINK_LIST ? 0 : head;
 }
 
+// Tell the owner who comes after an entry. Their links are needed next in any case.
+static void announce(struct timer_wheel *wheel, uint32_t id)
+{
+	if (wheel->ops.upcoming == NULL)
+		return;
+	for (unsigned distance = 1; distance <= TIMER_WHEEL_FAR; distance++) {
+		id = link_of(wheel, id)->next;
+		if (id & TIMER_LINK_LIST)
+			return;
+		if (distance == TIMER_WHEEL_NEAR || distance == TIMER_WHEEL_FAR)
+			wheel->ops.upcoming(wheel->owner, id, distance == TIMER_WHEEL_NEAR);
+	}
+}
+
 // Take an entry out and fire it, or place it anew when it is not due.
 static void visit(struct timer_wheel *wheel, uint32_t id)
 {
+	announce(wheel, id);
 	timer_wheel_remove(wheel, id);
 	uint64_t deadline = wheel->ops.deadline(wheel->owner, id, wheel->now_ms);
 	if (deadline <= wheel->now_ms)

@@ -37,6 +37,8 @@
 #define TIMER_WHEEL_QUEUE (TIMER_WHEEL_LEVELS * TIMER_WHEEL_SLOTS)
 #define TIMER_WHEEL_FIRING (TIMER_WHEEL_QUEUE + 1)
 #define TIMER_WHEEL_LISTS (TIMER_WHEEL_QUEUE + 2)
+#define TIMER_WHEEL_FAR 6u // entries
+#define TIMER_WHEEL_NEAR 2u
 #define TIMER_WHEEL_NEVER UINT64_MAX // a deadline that is not reached
 
 // Embedded in the owner's record. Zero: not in the wheel.
@@ -56,6 +58,9 @@ struct timer_wheel_ops {
 	uint64_t (*queued_ms)(void *owner, uint32_t id);
 	// It is due. Out of the wheel; may be inserted again.
 	void (*fire)(void *owner, uint32_t id, uint64_t due_ms);
+	// Optional: it will be visited after TIMER_WHEEL_FAR others, and again after
+	// TIMER_WHEEL_NEAR, most likely. A chance to have its memory fetched. Changes nothing.
+	void (*upcoming)(void *owner, uint32_t id, bool near);
 };
 
 struct timer_wheel {

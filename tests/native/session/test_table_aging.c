@@ -165,6 +165,80 @@ static void test_expired_session_may_be_kept(void **state)
 	assert_int_equal(owner->table->count, 1);
 }
 
+// An owner that, with each session that expires, closes another one too and opens a new one in its
+// place.
+struct busy_owner {
+	struct session_table *table;
+	uint32_t next_number;
+	uint64_t seed;
+	uint32_t present[4096]; // index by number of key
+};
+
+static void busy_close(struct busy_owner *owner, uint32_t index)
+{
+	for (uint32_t number = 0; number < owner->next_number; number++) {
+		if (owner->present[number] == index)
+			owner->present[number] = SESSION_NONE;
+	}
+	session_table_remove(owner->table, index);
+}
+
+static void busy_open(struct busy_owner *owner, uint64_t now_ms)
+{
+	uint32_t number = owner->next_number++;
+	struct session_key key = key_of(number);
+	assert_int_equal(session_table_insert(owner->table, &key,
+					      session_table_hash(owner->table, &key),
+					      now_ms * NS_PER_MS, &owner->present[number]),
+			 0);
+}
+
+static void busy_expired(void *data, uint32_t index)
+{
+	struct busy_owner *owner = data;
+	uint64_t now_ms = owner->table->wheel.now_ms;
+	busy_close(owner, index);
+	uint32_t other = 1 + (uint32_t)(random_next(&owner->seed) % 100);
+	if (owner->table->hot[other].version != 0)
+		busy_close(owner, other);
+	if (owner->next_number < 4000) {
+		busy_open(owner, now_ms);
+		if (owner->table->count < 100)
+			busy_open(owner, now_ms);
+	}
+}
+
+static void test_closing_others_while_expiring_leaves_the_index_whole(void **state)
+{
+	(void)state;
+	static struct busy_owner owner;
+	struct session_table_config config = table_config(100);
+	config.expired = busy_expired;
+	config.owner = &owner;
+	config.hash_mask = 0xff;
+	assert_int_equal(session_table_create(&config, &owner.table), 0);
+	for (unsigned i = 0; i < 100; i++)
+		busy_open(&owner, START_MS);
+
+	for (uint64_t now_ms = START_MS; owner.table->count > 0; now_ms += 10000) {
+		session_table_advance(owner.table, now_ms);
+		for (uint32_t number = 0; number < owner.next_number; number++) {
+			struct session_key key = key_of(number);
+			assert_int_equal(session_table_lookup(owner.table, &key,
+							      session_table_hash(owner.table, &key),
+							      SESSION_NONE),
+					 owner.present[number]);
+		}
+	}
+
+	assert_true(owner.next_number >= 4000);
+	for (uint64_t i = 0; i < owner.table->index.bucket_count; i++) {
+		assert_int_equal(owner.table->index.buckets[i].used, 0);
+		assert_int_equal(owner.table->index.buckets[i].overflow, 0);
+	}
+	session_table_destroy(owner.table);
+}
+
 static void test_last_time_survives_the_wrap_of_its_32_bits(void **state)
 {
 	struct owner *owner = *state;
@@ -340,6 +414,7 @@ int main(void)
 		TEST(test_packet_puts_the_end_off_without_touching_the_timer),
 		TEST(test_shorter_timeout_takes_effect_when_rearmed),
 		TEST(test_expired_session_may_be_kept),
+		cmocka_unit_test(test_closing_others_while_expiring_leaves_the_index_whole),
 		TEST(test_last_time_survives_the_wrap_of_its_32_bits),
 		TEST(test_jump_over_years_expires_each_at_its_own_time),
 		TEST(test_absurd_timeouts_are_cut),

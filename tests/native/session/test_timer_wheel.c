@@ -22,6 +22,10 @@ struct bench {
 	uint32_t visits; // questions for a deadline
 	uint32_t remove_on_fire; // these two act in the callback
 	uint32_t insert_on_fire;
+	uint32_t far[ENTRIES]; // announced
+	uint32_t near[ENTRIES];
+	uint32_t far_count;
+	uint32_t near_count;
 };
 
 static struct timer_link *get_link(void *owner, uint32_t id)
@@ -55,11 +59,21 @@ static void log_fire(void *owner, uint32_t id, uint64_t due_ms)
 	bench->insert_on_fire = 0;
 }
 
+static void log_upcoming(void *owner, uint32_t id, bool near)
+{
+	struct bench *bench = owner;
+	if (near)
+		bench->near[bench->near_count++ % ENTRIES] = id;
+	else
+		bench->far[bench->far_count++ % ENTRIES] = id;
+}
+
 static const struct timer_wheel_ops ops = {
 	.link = get_link,
 	.deadline = get_deadline,
 	.queued_ms = get_queued,
 	.fire = log_fire,
+	.upcoming = log_upcoming,
 };
 
 static int setup(void **state)
@@ -237,6 +251,21 @@ static void test_slots_fire_before_the_queue_at_one_tick(void **state)
 	assert_fired(bench, 1, 1, due);
 }
 
+static void test_entries_are_announced_far_and_near(void **state)
+{
+	struct bench *bench = *state;
+	for (uint32_t id = 1; id <= 10; id++)
+		insert(bench, id, START + 5);
+
+	timer_wheel_advance(&bench->wheel, START + 5);
+
+	assert_int_equal(bench->fired_count, 10);
+	assert_int_equal(bench->far_count, 10 - TIMER_WHEEL_FAR);
+	assert_int_equal(bench->far[0], 1 + TIMER_WHEEL_FAR);
+	assert_int_equal(bench->near_count, 10 - TIMER_WHEEL_NEAR);
+	assert_int_equal(bench->near[0], 1 + TIMER_WHEEL_NEAR);
+}
+
 static void test_jump_over_years_visits_only_what_is_there(void **state)
 {
 	struct bench *bench = *state;
@@ -371,6 +400,7 @@ int main(void)
 		TEST(test_callback_may_insert_what_is_due_at_once),
 		TEST(test_queue_head_is_the_oldest_and_waits_for_the_delay),
 		TEST(test_slots_fire_before_the_queue_at_one_tick),
+		TEST(test_entries_are_announced_far_and_near),
 		TEST(test_jump_over_years_visits_only_what_is_there),
 		TEST(test_time_never_goes_back),
 		TEST(test_deadline_that_is_never_reached_stays),
