@@ -28,3 +28,10 @@ def test_undeploy_where_nothing_is_deployed_changes_nothing(undeployed_lab):
     recap = undeployed_lab.run_verb("undeploy").rpartition("PLAY RECAP")[2]
 
     assert "changed=0" in recap
+
+
+def test_verify_where_nothing_is_deployed_says_so(undeployed_lab):
+    result = undeployed_lab.try_verb("verify")
+
+    assert result.returncode != 0
+    assert "the lab is not deployed: run `make deploy` first" in result.stdout
