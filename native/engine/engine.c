@@ -186,7 +186,10 @@ int engine_add_interface(struct engine *engine, const char *name, const char *ur
 		return result;
 	result = packet_io_device_open(uri, &device, reason, sizeof(reason));
 	if (result != 0) {
-		snprintf(error, error_size, "%s", reason);
+		if (reason[0] == '\0') // no memory, and so no words
+			snprintf(error, error_size, "%s: %s", uri, strerror(-result));
+		else
+			snprintf(error, error_size, "%s", reason);
 		return result;
 	}
 	int id = engine_add_interface_device(engine, name, device, error, error_size);

@@ -63,6 +63,8 @@ static int add(struct engine *engine, const struct plugin *plugin, void *library
 	struct plugin_host *host = result == 0 ? calloc(1, sizeof(*host)) : NULL;
 
 	if (host == NULL) {
+		if (result == 0)
+			snprintf(error, error_size, "plugin %s: no memory", plugin->name);
 		if (library != NULL)
 			dlclose(library);
 		return result != 0 ? result : -ENOMEM;
@@ -74,6 +76,7 @@ static int add(struct engine *engine, const struct plugin *plugin, void *library
 	host->library = library;
 	host->rows = aligned_alloc(64, rows_size);
 	if (host->rows == NULL) {
+		snprintf(error, error_size, "plugin %s: no memory", plugin->name);
 		plugin_host_destroy(host);
 		return -ENOMEM;
 	}
