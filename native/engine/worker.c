@@ -68,7 +68,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
-	    create_table(worker) != 0) {
+	    merge_init(worker) != 0 || create_table(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -84,6 +84,7 @@ void worker_destroy(struct worker *worker)
 	slab_fini(&worker->blocks);
 	free(worker->tx);
 	free(worker->replies);
+	free(worker->merge);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->border);
@@ -248,8 +249,7 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 	worker_publish(worker);
 }
 
-// Whether the worker receives from an interface, and is not done with it.
-static bool is_received_from(const struct worker *worker, const struct interface *interface)
+bool worker_receives_from(const struct worker *worker, const struct interface *interface)
 {
 	return interface->worker_id == worker->id && !interface->ended &&
 	       (interface->role == INTERFACE_WIRE || interface->role == INTERFACE_TAP);
@@ -266,7 +266,7 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		struct interface *interface = &engine->interfaces[id];
 
-		if (!is_received_from(worker, interface))
+		if (!worker_receives_from(worker, interface))
 			continue;
 		int count = packet_io_device_rx(interface->device, worker->frames,
 						engine->config.burst_size);
@@ -287,6 +287,17 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 	return total;
 }
 
+// The same for several captures.
+static int poll_merged(struct worker *worker, bool *ret_all_ended)
+{
+	uint16_t ingress_id = NO_INTERFACE;
+	int count = merge_receive(worker, &ingress_id, ret_all_ended);
+
+	if (count > 0)
+		process_burst(worker, ingress_id, (size_t)count, 0);
+	return count;
+}
+
 // Nothing waits: let time pass for the timers, and sleep until something comes.
 static void idle(struct worker *worker)
 {
@@ -299,7 +310,7 @@ static void idle(struct worker *worker)
 		int fd = packet_io_device_fd(engine->interfaces[id].device);
 
 		// What nobody receives from stays readable: to wait for it would be a busy loop.
-		if (fd >= 0 && is_received_from(worker, &engine->interfaces[id]))
+		if (fd >= 0 && worker_receives_from(worker, &engine->interfaces[id]))
 			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
 	poll(fds, count, IDLE_POLL_MS);
@@ -346,7 +357,8 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	set_running(worker, true);
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;
-		int count = poll_interfaces(worker, &all_ended);
+		int count = worker->merge != NULL ? poll_merged(worker, &all_ended)
+						  : poll_interfaces(worker, &all_ended);
 
 		if (count < 0)
 			result = count;
@@ -437,6 +449,7 @@ void worker_finish(struct worker *worker)
 	struct output *output = &worker->engine->output;
 
 	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
+	merge_give_up(worker);
 	memset(&worker->current, 0, sizeof(worker->current));
 	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
 	stage_send(worker);

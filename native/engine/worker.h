@@ -115,6 +115,7 @@ struct worker {
 	uint32_t hints[STELLAR_BURST_MAX];
 	bool has_key[STELLAR_BURST_MAX];
 	struct frame frames[STELLAR_BURST_MAX];
+	struct merge *merge; // by interface id; NULL: bursts as they come
 	struct tx_batch *tx; // by interface id
 	uint8_t (*replies)[BUILD_REPLY_MAX]; // STELLAR_BURST_MAX of them
 	uint32_t reply_count;
@@ -192,6 +193,18 @@ int worker_call(struct worker *worker, struct worker_command *command);
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
 // Make `published` equal to `ledger`. Worker's thread.
 void worker_publish(struct worker *worker);
+
+// Whether the worker receives from an interface, and is not done with it.
+bool worker_receives_from(const struct worker *worker, const struct interface *interface);
+
+// merge.c: several captures in the order of time. init makes worker->merge when there are several.
+// Returns 0 or -ENOMEM.
+int merge_init(struct worker *worker);
+// The next frames, all of one interface, into worker->frames. Returns their number, 0 when nothing
+// waits, -EBADMSG or -ENETDOWN.
+int merge_receive(struct worker *worker, uint16_t *ret_interface_id, bool *ret_all_ended);
+// Count and give back what waits. The worker stops.
+void merge_give_up(struct worker *worker);
 
 // stages.c: one packet.
 void stage_decode(struct worker *worker, struct packet *packet, const struct frame *frame,
