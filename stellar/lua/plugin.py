@@ -59,7 +59,10 @@ class LuaState:
     def first_failure(self) -> str | None:
         """The first error of a handler in this state."""
         function: Callable[[], str | None] = self.loaded[-1]
-        text = function()
+        try:
+            text = function()
+        except luajit.LuaMemoryError:
+            return "a plugin's memory budget is used up"
         return None if text is None else _to_text(text)
 
 

@@ -25,6 +25,7 @@ local collectgarbage, pcall = collectgarbage, pcall
 local RESERVE_KIB = 128
 local ERROR_MAX_BYTES = 512
 local EINVAL, ENOSYS = 22, 38
+local OUT_OF_MEMORY = "not enough memory" -- LuaJIT's own message
 
 local request = ffi.new("struct verdict_request")
 local dispatch = {}
@@ -67,18 +68,26 @@ local function is_near_limit()
     return collectgarbage("count") > host.memory_limit_kib - RESERVE_KIB
 end
 
--- Returns whether there is room again. pcall: collecting may itself find no memory.
-local function make_room()
-    pcall(collectgarbage)
-    if not is_near_limit() then
+-- Whether the plugin has to be stopped for its memory. pcall: collecting may itself find none.
+local function is_out_of_memory(problem)
+    if problem == OUT_OF_MEMORY then
         return true
+    elseif not is_near_limit() then
+        return false
     end
+    pcall(collectgarbage)
+    return is_near_limit()
+end
+
+-- Let go of all that the plugin holds.
+local function stop()
     exhausted = true
+    failure = failure or "its memory budget is used up"
     for _, id in pairs(shape.events) do
         handlers[id] = nil
     end
+    jit.flush() -- compiled code holds on to the handlers, too
     pcall(collectgarbage)
-    return false
 end
 
 local function close_call()
@@ -94,19 +103,21 @@ local function note_failure(text)
 end
 
 local function enter(session, context_pointer)
-    local done, problem = not exhausted, nil
-    if done then
+    local done, problem = false, nil
+    if not exhausted then
         done, problem = pcall(deliver, session, context_pointer)
         close_call()
-    end
-    if is_near_limit() and not make_room() then
-        done, problem = false, problem or "its memory budget is used up"
+        if is_out_of_memory(problem) then
+            done = false
+            stop()
+        end
     end
     if not done then
-        pcall(note_failure, problem)
+        if not pcall(note_failure, problem) then
+            failure = failure or "an error that has no text"
+        end
         C.pm_session_fail(session)
     end
-    ffi.errno() -- the FFI now knows this thread's stack again, see README.md
 end
 
 local function load(plugin_host)
@@ -125,7 +136,6 @@ end
 local function enter_load(plugin_host, ret_state)
     ret_state[0] = nil
     local done, result = pcall(load, plugin_host)
-    ffi.errno()
     return done and result or -EINVAL
 end
 
@@ -148,9 +158,6 @@ function dispatch.prepare(plugin, place)
         events[#events + 1] = name
     end
     table.sort(events)
-    -- Never compiled: the callback has to begin and end in the interpreter.
-    jit.off(enter)
-    jit.off(enter_load)
     host.entry = ffi.cast("void (*)(struct session *, void *)", enter)
     host.load = ffi.cast("int (*)(struct plugin_host *, void **)", enter_load)
     return plugin.name, plugin.version, table.concat(events, " "),

@@ -50,8 +50,10 @@ local dispatch = host.use("host/dispatch")
 
 host.memory_limit_kib = collectgarbage("count") + memory_bytes / 1024
 
--- "plugin:12: text" becomes "path:12: text"; what has no place in the file gets the path alone.
+-- "plugin:12: text" becomes "path:12: text"; what has no place in the file gets the path alone. A
+-- place in the host (the plugin's line is a tail call) says nothing to anybody.
 local function place(path, text)
+    text = text:gsub("^%l+/%l+%.lua:%d+: ", "")
     local replaced, count = text:gsub("^plugin:(%d+:)", function(line)
         return path .. ":" .. line
     end)

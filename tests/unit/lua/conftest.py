@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
-from scapy.utils import wrpcap
+from scapy.utils import PcapWriter, wrpcap
 
 from stellar.engine import Engine, PluginHandle
 from stellar.engine.plugins import LIBRARY
@@ -58,9 +58,23 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """64 UDP sessions in turns, 20000 datagrams: enough for LuaJIT to compile the handlers."""
+    ethernet = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    there = ethernet / IP(src=CLIENT, dst=SERVER)
+    datagrams = [bytes(there / UDP(sport=1000 + i, dport=53) / b"question") for i in range(64)]
+    path = tmp_path_factory.mktemp("capture") / "long.pcap"
+    with PcapWriter(str(path), linktype=1) as writer:
+        writer.write_header(None)
+        for position in range(20000):
+            writer.write_packet(datagrams[position % 64], sec=1_700_000_000, usec=position)
+    return path
+
+
 @pytest.fixture
 def drive(load: Callable[..., LuaPlugin], capture: Path) -> Callable[..., Outcome]:
-    def drive_text(source: str, **options: Any) -> Outcome:
+    def drive_text(source: str, *, through: Path = capture, **options: Any) -> Outcome:
         plugin = load(source, **options)
         engine = Engine(inline=True, hash_seed=(1, 2))
         engine.add_plugin(
@@ -75,7 +89,7 @@ def drive(load: Callable[..., LuaPlugin], capture: Path) -> Callable[..., Outcom
                 owner=plugin,
             )
         )
-        engine.add_tap(engine.add_interface("capture", f"pcap:{capture}"))
+        engine.add_tap(engine.add_interface("capture", f"pcap:{through}"))
         engine.start()
         engine.run_worker(0)
         outcome = Outcome(
