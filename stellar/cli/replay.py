@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise _usage("--stats and --events: expected one of them on standard output, found both")
     result = run_replay(_options(arguments))
     _write_stats(result, stats_target, is_quiet=arguments.events == "-")
-    for problem in result.problems:
+    for problem in result.problems + result.plugin_failures:
         print(problem, file=sys.stderr)
     if result.imbalance != 0:
         raise CommandError(f"internal error: packets are off balance by {result.imbalance}")

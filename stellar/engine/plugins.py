@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds and adds plugins: shared objects go to the engine, Lua files through the Lua host."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import stellar
 from stellar.engine import Engine, PluginError, PluginHandle
 
-__all__ = ["LIBRARY", "add_plugin", "personality_plugin"]
+__all__ = ["LIBRARY", "FirstFailure", "add_plugin", "personality_plugin"]
+
+FirstFailure = Callable[[], str | None]
+"""Tells the first error of a plugin's handlers, or None. Not while a worker runs."""
 
 _PACKAGE = Path(stellar.__file__).parent
 LIBRARY = _PACKAGE / "_native" / "libstellar.so"
@@ -17,19 +21,19 @@ def personality_plugin(name: str) -> Path:
     return _PACKAGE / "plugins" / f"{name}.so"
 
 
-def add_plugin(engine: Engine, path: Path, *, workers: int) -> None:
+def add_plugin(engine: Engine, path: Path, *, workers: int) -> FirstFailure:
     """Add a plugin to an engine that has not started; raises PluginError."""
     if not path.exists():
         raise PluginError(f"{path}: expected a plugin, found no such file")
     if path.suffix == ".so":
         engine.load_plugin(str(path.resolve()))
-    elif path.suffix == ".lua":
-        _add_lua(engine, path, workers)
-    else:
-        raise PluginError(f"{path}: expected a plugin ending in .so or .lua")
+        return lambda: None  # the API of C plugins has no text for it
+    if path.suffix == ".lua":
+        return _add_lua(engine, path, workers)
+    raise PluginError(f"{path}: expected a plugin ending in .so or .lua")
 
 
-def _add_lua(engine: Engine, path: Path, workers: int) -> None:
+def _add_lua(engine: Engine, path: Path, workers: int) -> FirstFailure:
     # Imported on use: an engine without Lua plugins starts without LuaJIT.
     from stellar.lua import LuaError, load_plugin
 
@@ -51,3 +55,4 @@ def _add_lua(engine: Engine, path: Path, workers: int) -> None:
             owner=plugin,
         )
     )
+    return plugin.first_failure

@@ -13,7 +13,7 @@ from typing import Any
 
 from stellar.engine import Engine, ResourceError
 from stellar.engine.figures import Figures
-from stellar.engine.plugins import add_plugin
+from stellar.engine.plugins import FirstFailure, add_plugin
 
 __all__ = ["EVENT_TYPES", "ReplayOptions", "ReplayResult", "run"]
 
@@ -51,6 +51,8 @@ class ReplayResult:
     problems: list[str]
     """One line for each capture that could not be read, or not to its end."""
     imbalance: int
+    plugin_failures: list[str]
+    """The first error of each Lua plugin that failed, `file:line: ...`."""
 
 
 def run(options: ReplayOptions) -> ReplayResult:
@@ -65,12 +67,14 @@ def run(options: ReplayOptions) -> ReplayResult:
         Path(options.events).write_bytes(b"")
     figures = Figures()
     problems: list[str] = []
+    failures: dict[str, None] = {}  # in order, each once
     first_session_id = 1
     began = time.monotonic()
     for capture in options.captures:
-        engine = _prepare(options, first_session_id)
+        engine, plugins = _prepare(options, first_session_id)
         try:
             problem = _run_one(engine, capture, options)
+            failures |= {text: None for tell in plugins if (text := tell()) is not None}
             figures.add(engine)
             first_session_id += engine.session_stats()["created"]
         finally:
@@ -78,10 +82,15 @@ def run(options: ReplayOptions) -> ReplayResult:
         if problem is not None:
             problems.append(problem)
     stats = figures.to_json(time.monotonic() - began)
-    return ReplayResult(stats=stats, problems=problems, imbalance=figures.imbalance)
+    return ReplayResult(
+        stats=stats,
+        problems=problems,
+        imbalance=figures.imbalance,
+        plugin_failures=list(failures),
+    )
 
 
-def _prepare(options: ReplayOptions, first_session_id: int) -> Engine:
+def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, list[FirstFailure]]:
     engine = Engine(
         burst_size=options.burst_size,
         session_capacity=options.session_capacity,
@@ -91,11 +100,10 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> Engine:
         hash_seed=_HASH_SEED,
         first_session_id=first_session_id,
     )
-    for plugin in options.plugins:
-        add_plugin(engine, plugin, workers=1)
+    plugins = [add_plugin(engine, plugin, workers=1) for plugin in options.plugins]
     if options.events is not None:
         engine.set_event_output(options.events, options.event_types)
-    return engine
+    return engine, plugins
 
 
 def _run_one(engine: Engine, capture: Path, options: ReplayOptions) -> str | None:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Lua plugin in `stellar replay`: its failures are told, and it does what its port in C does."""
+
+from pathlib import Path
+
+import pytest
+
+from stellar.cli.main import main
+from stellar.engine.plugins import LIBRARY
+from stellar.engine.replay import ReplayOptions, run
+
+EXAMPLES = LIBRARY.parents[1] / "plugins" / "examples"
+
+
+def test_first_failure_of_a_plugin_is_told(
+    tmp_path: Path, capture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = tmp_path / "broken.lua"
+    plugin.write_text(
+        'return { name = "broken", version = "1", on = {\n'
+        'session_packet = function() error("no luck") end } }'
+    )
+
+    code = main(["replay", "--plugin", str(plugin), str(capture)])
+
+    assert code == 0
+    assert capsys.readouterr().err == f"{plugin}:2: no luck\n"
+
+
+def test_logger_in_lua_does_what_the_logger_in_c_does_on_every_capture(
+    tmp_path: Path, shared_captures: list[Path]
+) -> None:
+    results = [
+        run(
+            ReplayOptions(
+                captures=shared_captures,
+                plugins=[EXAMPLES / name],
+                inline=True,
+                events=str(tmp_path / f"{name}.json"),
+            )
+        )
+        for name in ("session_logger.so", "session_logger.lua")
+    ]
+
+    in_c, in_lua = (result.stats["plugins"] for result in results)
+    events_of_c = (tmp_path / "session_logger.so.json").read_bytes()
+    assert in_c == in_lua
+    assert in_c[0]["counters"]["packets_tcp"] > 0
+    assert events_of_c == (tmp_path / "session_logger.lua.json").read_bytes()
