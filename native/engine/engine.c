@@ -325,6 +325,12 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 		return result;
 	for (uint16_t id = 0; id < engine->interface_count; id++)
 		engine->is_live |= packet_io_device_is_live(engine->interfaces[id].device);
+	if (!engine->is_live && engine->config.worker_count > 1 && engine->output.path != NULL) {
+		snprintf(error, error_size,
+			 "events: in replay one worker writes them, found %u workers",
+			 engine->config.worker_count);
+		return -ENOSYS;
+	}
 	engine->workers = calloc(engine->config.worker_count, sizeof(*engine->workers));
 	if (engine->workers == NULL) {
 		snprintf(error, error_size, "engine: no memory for workers");
