@@ -214,7 +214,8 @@ struct session_record {
 
 // Copy up to count sessions of a worker, starting where *cursor says (0 first; it is moved on; 0
 // again at the end). The worker does it between two bursts. Returns the number or -errno;
-// -ESHUTDOWN when the worker is not running, -ETIMEDOUT when it is stuck. Any thread, one at a time.
+// -ESHUTDOWN when the worker is not running, -ETIMEDOUT when it is stuck. Any thread, one at a
+// time.
 STELLAR_PUBLIC int engine_list_sessions(struct engine *engine, uint32_t worker_id, uint64_t *cursor,
 					struct session_record *ret_records, size_t count);
 

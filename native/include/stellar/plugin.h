@@ -58,7 +58,8 @@ struct plugin {
 	void (*context_free)(struct session *session, void *context);
 
 	// Each event it needs; session_get_event() says which. context is NULL when context_size
-	// is 0. The seed's plugin_entry.
+	// is 0. session_closing comes to a plugin that needs session_opening only when it was
+	// called for the session. The seed's plugin_entry.
 	void (*entry)(struct session *session, void *context);
 
 	// Policy, see <stellar/policy.h>. prepare: control thread, may fail with a reason. commit:

@@ -118,10 +118,11 @@ STELLAR_PUBLIC int session_get_metadata(const struct session *session, const cha
 // Deletes and frees a value. Returns 0 or -ENOENT.
 STELLAR_PUBLIC int session_del_metadata(struct session *session, const char *key);
 
-// Hold bypass, takeover and eviction off until session_unlock, the session's closing, or 60 s of
-// engine time. Not a mutex: a session lives on one worker. plugin_id is the caller's own
-// (pm_session_plugin_id). Returns 0; -EBUSY when another plugin holds it; -ENOSPC when 65536
-// sessions of this worker are locked; -EINVAL for another plugin's id.
+// Hold bypass, takeover and eviction off until session_unlock, the session's closing, 60 s of
+// engine time, or the holder's leaving the session (detach, failure). Not a mutex: a session lives
+// on one worker. plugin_id is the caller's own (pm_session_plugin_id). Returns 0; -EBUSY when
+// another plugin holds it; -ENOSPC when 65536 sessions of this worker are locked; -EINVAL for
+// another plugin's id.
 STELLAR_PUBLIC int session_lock(struct session *session, uint16_t plugin_id);
 STELLAR_PUBLIC int session_unlock(struct session *session, uint16_t plugin_id);
 

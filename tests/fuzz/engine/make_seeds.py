@@ -62,7 +62,8 @@ def main(directory: Path) -> None:
             chance = random.Random(f"{name}{number}")
             steps = script(chance, tap=bool(switches & TAP))
             actions = bytes(chance.choice([0, chance.randrange(256)]) for _ in steps)
-            (directory / f"{name}-{number}").write_bytes(bytes([switches, number]) + steps + actions)
+            seed = bytes([switches, number]) + steps + actions
+            (directory / f"{name}-{number}").write_bytes(seed)
 
 
 if __name__ == "__main__":
