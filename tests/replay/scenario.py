@@ -10,6 +10,7 @@ import runpy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import yaml
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 from scapy.utils import RawPcapReader
-from traffic import write_capture
+from traffic import Frame, write_capture
 
 from stellar.engine.plugins import LIBRARY, personality_plugin
 from stellar.engine.replay import ReplayOptions, run
@@ -102,7 +103,7 @@ def replay(scenario: Scenario, into: Path, *, burst_size: int, variant: int = 0)
     """Build the capture and replay it once."""
     into.mkdir(parents=True, exist_ok=True)
     capture, events, written = into / "input.pcap", into / "eve.json", into / "output.pcap"
-    write_capture(capture, runpy.run_path(str(scenario.packets))["frames"]())
+    write_capture(capture, frames_of(scenario.packets))
     plugins = list(scenario.variants[variant])
     image = None
     if scenario.has_firewall:
@@ -130,6 +131,13 @@ def replay(scenario: Scenario, into: Path, *, burst_size: int, variant: int = 0)
         output=read_frames(written),
         written=written.read_bytes(),
     )
+
+
+@cache
+def frames_of(packets: Path) -> list[Frame]:
+    """What a `packets.py` builds; once, scapy is slow."""
+    frames: list[Frame] = runpy.run_path(str(packets))["frames"]()
+    return frames
 
 
 def read_frames(path: Path) -> list[bytes]:
