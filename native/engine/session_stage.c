@@ -231,7 +231,6 @@ static int open_session(struct worker *worker, struct packet *packet, size_t pos
 static int track_tcp(struct worker *worker, struct session *session)
 {
 	struct packet *packet = session->packet;
-	uint32_t previous_timeout_ms = session_table_get_timeout_ms(worker->table, session->index);
 	struct tcp_outcome outcome =
 		tcp_track(session->hot, &packet->tcp, packet->payload_length,
 			  (enum stellar_direction)session->direction, tcp_options(worker));
@@ -241,7 +240,8 @@ static int track_tcp(struct worker *worker, struct session *session)
 	if (outcome.code == TCP_INVALID)
 		return -EINVAL;
 	if (outcome.state_changed)
-		session_table_rearm(worker->table, session->index, previous_timeout_ms);
+		session_table_rearm(worker->table, session->index,
+				    worker->table->timeout_ms[outcome.previous_state]);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 // a slab:
 //   struct session_hot        64 bytes, one line: all that a packet of a known session touches
 //   struct session_cold       48 bytes: what opening, closing, listing and timers touch
-//   struct session_extension  IPv6 addresses, alias key, family ties, lock, metadata
+//   struct session_extension  IPv6 addresses, alias key, family ties, metadata
 // and one or two entries in the index (index.h), 9.1 bytes a session at capacity. No pointers but
 // the metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The
 // arrays are reserved whole at creation (huge pages when there are any) and populated as they are
@@ -75,7 +75,7 @@ struct metadata;
 // session_hot.flags. The upper byte is the engine's, the table never touches it.
 #define SESSION_ORIGINATOR_IS_HIGH 0x0001u
 #define SESSION_HAS_ALIAS 0x0002u
-#define SESSION_LOCKED 0x0004u // never a victim; owner and expiry in the extension
+#define SESSION_LOCKED 0x0004u // never a victim; who locked it is the engine's to know
 #define SESSION_ICMP_REPLY_FIRST 0x0008u // the first packet answered a request we did not see
 #define SESSION_SCALE_OFFERED 0x0010u // TCP: the first SYN had a window scale option
 #define SESSION_MIDSTREAM 0x0020u // TCP: picked up without its handshake
@@ -143,9 +143,6 @@ struct session_extension {
 	uint32_t next_sibling;
 	uint32_t previous_sibling;
 	struct metadata *metadata;
-	uint32_t lock_expiry_ms; // engine time, low 32 bits; valid with SESSION_LOCKED
-	uint16_t lock_plugin_id;
-	uint16_t reserved;
 	struct session_key alias; // valid with SESSION_HAS_ALIAS
 };
 
