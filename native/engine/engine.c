@@ -323,6 +323,7 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 
 	if (result != 0)
 		return result;
+	engine->clock_offset_ns = engine_clock_offset_ns();
 	for (uint16_t id = 0; id < engine->interface_count; id++)
 		engine->is_live |= packet_io_device_is_live(engine->interfaces[id].device);
 	if (!engine->is_live && engine->config.worker_count > 1 && engine->output.path != NULL) {

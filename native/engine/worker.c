@@ -26,12 +26,24 @@
 #define STATS_PERIOD_NS (8u * 1000000000ull) // Suricata's default stats interval
 #define BOUNDARY_POLL_US 50
 
-static uint64_t wall_clock_ns(void)
+static uint64_t read_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t engine_clock_offset_ns(void)
+{
+	return read_clock_ns(CLOCK_REALTIME) - read_clock_ns(CLOCK_MONOTONIC);
+}
+
+// The live clock: the date at start, and from then on what has passed. When the system's clock is
+// set, sessions neither expire nor stay for ever.
+static uint64_t live_clock_ns(const struct engine *engine)
+{
+	return read_clock_ns(CLOCK_MONOTONIC) + engine->clock_offset_ns;
 }
 
 static int create_table(struct worker *worker)
@@ -280,7 +292,8 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 		*ret_all_ended = false;
 		if (count <= 0)
 			continue;
-		process_burst(worker, id, (size_t)count, engine->is_live ? wall_clock_ns() : 0);
+		process_burst(worker, id, (size_t)count,
+			      engine->is_live ? live_clock_ns(engine) : 0);
 		total += count;
 		boundary(worker);
 	}
@@ -317,7 +330,7 @@ static void idle(struct worker *worker)
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
 		;
 	if (engine->is_live) {
-		session_stage_advance(worker, wall_clock_ns());
+		session_stage_advance(worker, live_clock_ns(engine));
 		raise_stats(worker);
 		worker_publish(worker);
 	}
@@ -353,7 +366,7 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
-		session_stage_advance(worker, wall_clock_ns());
+		session_stage_advance(worker, live_clock_ns(engine));
 	set_running(worker, true);
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;
@@ -419,7 +432,7 @@ int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_
 
 	if (count <= 0) {
 		if (engine->is_live)
-			session_stage_advance(worker, wall_clock_ns());
+			session_stage_advance(worker, live_clock_ns(engine));
 		worker_publish(worker);
 		return count;
 	}
@@ -433,8 +446,8 @@ int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_
 
 int session_manager(struct worker *worker, struct packet *packet)
 {
-	session_stage_advance(worker,
-			      worker->engine->is_live ? wall_clock_ns() : packet->frame.time_ns);
+	session_stage_advance(worker, worker->engine->is_live ? live_clock_ns(worker->engine)
+							      : packet->frame.time_ns);
 	return session_stage(worker, 0);
 }
 

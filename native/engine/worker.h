@@ -169,6 +169,7 @@ struct engine {
 	bool start_tried; // also when it failed
 	bool started;
 	bool is_live; // some device is
+	uint64_t clock_offset_ns; // from the monotonic clock to the date, taken at start
 	_Atomic(struct policy_set *) policy_target;
 	struct policy_set *policy_sets[POLICY_SETS_MAX];
 	_Atomic uint64_t failed_closed; // disabled plugins whose fail action is closed
@@ -178,6 +179,7 @@ struct engine {
 };
 
 // worker.c
+uint64_t engine_clock_offset_ns(void);
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker);
 void worker_destroy(struct worker *worker);
 // Wait until the worker has passed a boundary, unless it does not run. Returns 0 or -ETIMEDOUT.
