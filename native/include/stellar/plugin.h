@@ -98,7 +98,8 @@ STELLAR_PUBLIC int pm_session_detach_me(struct session *session);
 // holds its lock; -EACCES after a plugin has denied (DROP) the current packet or the session.
 STELLAR_PUBLIC int pm_session_take_over(struct session *session);
 
-// End an own lease: the others hear of the session again from the next event on.
+// End an own lease. Those behind the caller in the order hear of the event in hand already, the
+// others of the session's next one.
 // Returns 0, or -EPERM when the caller is not the owner.
 STELLAR_PUBLIC int pm_session_give_back(struct session *session);
 
