@@ -35,19 +35,19 @@ undeploy: ## take everything away again (root); INVENTORY= PERSONALITY=
 	@.ci/appliance undeploy "$(INVENTORY)" "$(PERSONALITY)"
 
 test: ## every test that this machine can run; PYTEST= passes arguments on
-	@.ci/bootstrap build test lab
+	@.ci/bootstrap build --wanted test lab
 	@.venv/bin/pytest $(PYTEST)
 
 test-sanitize: ## the C tests and a replay of every capture under ASan and UBSan
-	@.ci/bootstrap build test
+	@.ci/bootstrap build
 	@.ci/sanitize
 
 mutation: ## plant mutations in the data path: each must be caught by a test (long)
-	@.ci/bootstrap build test
+	@.ci/bootstrap build
 	@.venv/bin/python tests/mutation/run.py
 
 lint: ## the linters and the laws of the tree
-	@.ci/bootstrap build test
+	@.ci/bootstrap build --wanted test
 	@.venv/bin/pytest tests/lint $(PYTEST)
 
 format: ## rewrite C and Python in the project's format
