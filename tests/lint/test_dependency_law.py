@@ -14,7 +14,7 @@ NATIVE_ARROWS = {
     "match": set(),
     "rewrite": {"packet", "session"},
     "aqm": {"packet"},
-    "packet_io": {"packet"},
+    "packet_io": set(),
     "engine": {"packet", "session", "protocol", "match", "rewrite", "aqm", "packet_io"},
     "plugins": set(),
     "include": set(),
@@ -52,9 +52,9 @@ PYTHON_ARROWS = {
     "lua": set(),
     "policy": set(),
     "personality": {"policy"},
-    "telemetry": {"engine"},
+    "telemetry": set(),
     "control": {"engine", "policy", "personality", "telemetry"},
-    "cli": {"engine", "lua", "policy", "personality", "telemetry", "control"},
+    "cli": {"engine", "policy", "personality", "control"},
 }
 
 PURE = ("stellar/policy/", "stellar/personality/")

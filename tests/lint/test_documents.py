@@ -99,6 +99,7 @@ def test_readme_command_runs(command: str, tmp_path: Path) -> None:
     datagram = Ether() / IP(src="192.0.2.1", dst="198.51.100.53") / UDP(sport=4000, dport=53)
     wrpcap(str(tmp_path / "capture.pcap"), [datagram])
     (tmp_path / "policy.yml").write_text(POLICY)
+    (tmp_path / "native").symlink_to(ROOT / "native")
 
     done = subprocess.run(
         [Path(sys.executable).with_name(Path(program).name), *arguments],
