@@ -137,6 +137,11 @@ def refuse_deployed_lab() -> None:
 _RESTLESS = re.compile(r"kernel\.(random\.|ns_last_pid|pty\.nr|keys\.)|fs\.(dentry|inode|file)-")
 
 
+# Namespaces that other programs make meanwhile are not the lab's doing.
+_FOREIGN_NAMESPACE = re.compile(r"(?!stellar-)[\w.-]+( \(id: \d+\))?")
+_FOREIGN_MOUNT = re.compile(r".* /run/netns/(?!stellar-)")
+
+
 @pytest.fixture(scope="session")
 def look_at_machine() -> Callable[[], dict[str, list[str]]]:
     """What a deployment could leave behind on the machine, as lines by kind."""
@@ -160,10 +165,16 @@ def look_at_machine() -> Callable[[], dict[str, list[str]]]:
             "links": lines("ip", "-oneline", "link", "show"),
             "addresses": lines("ip", "-brief", "address", "show"),
             "routes": lines("ip", "route", "show", "table", "all"),
-            "namespaces": lines("ip", "netns", "list"),
+            "namespaces": [
+                each
+                for each in lines("ip", "netns", "list")
+                if not _FOREIGN_NAMESPACE.fullmatch(each)
+            ],
             "sysctls": [each for each in lines("sysctl", "-a") if not _RESTLESS.match(each)],
             "units": sorted(units),
-            "mounts": sorted(line.split(" ", 3)[3] for line in mounts),
+            "mounts": sorted(
+                line.split(" ", 3)[3] for line in mounts if not _FOREIGN_MOUNT.match(line)
+            ),
             "hugepages": sorted(hugepages),
             "prefix": sorted(str(path) for path in PREFIX.rglob("*")),
         }
