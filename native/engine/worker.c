@@ -388,6 +388,15 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	return result;
 }
 
+uint32_t engine_get_running_workers(const struct engine *engine)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
+		count += atomic_load_explicit(&engine->workers[i]->running, memory_order_acquire);
+	return count;
+}
+
 void engine_stop(struct engine *engine)
 {
 	atomic_store(&engine->stop, true);

@@ -176,6 +176,7 @@ cdef extern from "stellar/engine.h" nogil:
     int engine_reopen_events(engine *engine)
     int engine_start(engine *engine, char *error, size_t error_size)
     int engine_worker_run(engine *engine, uint32_t worker_id, int cpu)
+    uint32_t engine_get_running_workers(const engine *engine)
     void engine_stop(engine *engine)
     void engine_get_packet_stats(const engine *engine, packet_stats *ret_stats)
     void engine_get_session_stats(const engine *engine, session_stats *ret_stats)

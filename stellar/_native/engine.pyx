@@ -211,6 +211,11 @@ cdef class Engine:
         self.running -= 1
         return result == 0
 
+    @property
+    def running_workers(self):
+        """Workers whose loop is running now."""
+        return capi.engine_get_running_workers(self.get())
+
     def stop(self):
         """Ask all workers to finish. Any thread."""
         capi.engine_stop(self.get())

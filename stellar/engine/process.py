@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from stellar.engine import Engine, PolicyError, StellarError
@@ -24,6 +25,7 @@ from stellar.telemetry.log import quote, start_logging
 __all__ = ["build_engine", "main"]
 
 _log = logging.getLogger(__name__)
+_START_POLL_SEC = 0.001
 
 
 def build_engine(config: ApplianceConfig) -> Engine:
@@ -118,6 +120,9 @@ def _serve(engine: Engine, config: ApplianceConfig) -> int:
     signal.signal(signal.SIGHUP, lambda *_: _reopen_events(engine))
     for thread in threads:
         thread.start()
+    # Whoever is answered finds workers that work.
+    while engine.running_workers < len(threads) and all(thread.is_alive() for thread in threads):
+        time.sleep(_START_POLL_SEC)
     _log.info("engine=running workers=%d generation=%d", len(threads), engine.policy_generation)
     asked = server.run()
     engine.stop()

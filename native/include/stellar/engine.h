@@ -143,6 +143,9 @@ STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error
 // -ENETDOWN when a live interface is gone.
 STELLAR_PUBLIC int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu);
 
+// Workers whose loop is running now. Any thread.
+STELLAR_PUBLIC uint32_t engine_get_running_workers(const struct engine *engine);
+
 // Ask all workers to finish: they close their sessions (reason shutdown) and return. Any thread.
 STELLAR_PUBLIC void engine_stop(struct engine *engine);
 
