@@ -50,6 +50,14 @@ class Lab:
             timeout=VERB_LIMIT_SEC,
         )
 
+    def interrupt_deploy(self) -> None:
+        """Leave what a deploy leaves that is killed early: a note, some namespaces, no links."""
+        PREFIX.mkdir()
+        if not os.path.ismount("/run/netns"):
+            (PREFIX / "owns-netns-mount").touch()
+        for name in NAMESPACES[:2]:
+            subprocess.run(["ip", "netns", "add", name], check=True)
+
     def run(self, namespace: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a namespace."""
         return subprocess.run(

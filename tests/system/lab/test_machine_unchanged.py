@@ -3,7 +3,6 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
 
@@ -13,9 +12,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 def test_machine_is_as_before_after_crashes(undeployed_lab, look_at_machine):
     lab = undeployed_lab
     before = look_at_machine()
-    # What a deploy that was interrupted has left: some namespaces, no links.
-    subprocess.run(["ip", "netns", "add", "stellar-appliance"], check=True)
-    subprocess.run(["ip", "netns", "add", "stellar-server"], check=True)
+    lab.interrupt_deploy()
 
     lab.run_verb("deploy")
     os.kill(lab.find_process(f"run --config {lab.config}"), signal.SIGKILL)
