@@ -44,7 +44,7 @@ test-sanitize: ## the C tests and a replay of every capture under ASan and UBSan
 
 mutation: ## plant mutations in the data path: each must be caught by a test (long)
 	@.ci/bootstrap build
-	@.venv/bin/python tests/mutation/run.py
+	@PYTHONSAFEPATH= .venv/bin/python tests/mutation/run.py
 
 lint: ## the linters and the laws of the tree
 	@.ci/bootstrap build --wanted test
