@@ -3,11 +3,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import stellar
 from stellar.engine import Engine, PluginError, PluginHandle
 
-__all__ = ["LIBRARY", "FirstFailure", "add_plugin", "personality_plugin"]
+if TYPE_CHECKING:
+    from stellar.lua import LuaPlugin
+
+__all__ = ["LIBRARY", "FirstFailure", "add_lua_plugin", "add_plugin", "personality_plugin"]
 
 FirstFailure = Callable[[], str | None]
 """Tells the first error of a plugin's handlers, or None. Not while a worker runs."""
@@ -41,6 +45,12 @@ def _add_lua(engine: Engine, path: Path, workers: int) -> FirstFailure:
         plugin = load_plugin(path, library=LIBRARY, workers=workers)
     except LuaError as error:
         raise PluginError(str(error)) from error
+    add_lua_plugin(engine, plugin)
+    return plugin.first_failure
+
+
+def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
+    """Add a Lua plugin that is loaded to an engine that has not started; raises PluginError."""
     engine.add_plugin(
         PluginHandle(
             name=plugin.name,
@@ -55,4 +65,3 @@ def _add_lua(engine: Engine, path: Path, workers: int) -> FirstFailure:
             owner=plugin,
         )
     )
-    return plugin.first_failure

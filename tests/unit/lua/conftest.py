@@ -11,8 +11,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapWriter, wrpcap
 
-from stellar.engine import Engine, PluginHandle
-from stellar.engine.plugins import LIBRARY
+from stellar.engine import Engine
+from stellar.engine.plugins import LIBRARY, add_lua_plugin
 from stellar.lua import LuaPlugin, load_plugin
 
 CLIENT, SERVER = "192.0.2.10", "198.51.100.20"
@@ -77,18 +77,7 @@ def drive(load: Callable[..., LuaPlugin], capture: Path) -> Callable[..., Outcom
     def drive_text(source: str, *, through: Path = capture, **options: Any) -> Outcome:
         plugin = load(source, **options)
         engine = Engine(inline=True, hash_seed=(1, 2))
-        engine.add_plugin(
-            PluginHandle(
-                name=plugin.name,
-                version=plugin.version,
-                events=plugin.events,
-                entries=plugin.entries,
-                context_size=plugin.context_size,
-                fail_open=plugin.fail_open,
-                load_entry=plugin.load_entry,
-                owner=plugin,
-            )
-        )
+        add_lua_plugin(engine, plugin)
         engine.add_tap(engine.add_interface("capture", f"pcap:{through}"))
         engine.start()
         engine.run_worker(0)
