@@ -33,6 +33,12 @@ void engine_config_init(struct engine_config *ret_config)
 				STELLAR_TIMEOUTS(X)
 #undef X
 			},
+		.limits =
+			{
+#define X(name, value, sentence) .name = value,
+				STELLAR_LIMITS(X)
+#undef X
+			},
 	};
 }
 
@@ -47,6 +53,11 @@ static void fill_defaults(struct engine_config *config)
 	if (config->timeouts.name == 0) \
 		config->timeouts.name = seconds;
 	STELLAR_TIMEOUTS(X)
+#undef X
+#define X(name, value, sentence) \
+	if (config->limits.name == 0) \
+		config->limits.name = value;
+	STELLAR_LIMITS(X)
 #undef X
 }
 
@@ -74,6 +85,11 @@ static int check_config(const struct engine_config *config, char *error, size_t 
 		snprintf(error, error_size, "session capacity: expected %u to %u, found %llu",
 			 SESSION_CAPACITY_MIN, SESSION_CAPACITY_MAX,
 			 (unsigned long long)config->session_capacity);
+		return -EINVAL;
+	}
+	if (config->target_profile >= STELLAR_TARGET_PROFILE_COUNT) {
+		snprintf(error, error_size, "target profile: expected below %d, found %u",
+			 STELLAR_TARGET_PROFILE_COUNT, config->target_profile);
 		return -EINVAL;
 	}
 	if (config->full_action >= STELLAR_FULL_ACTION_COUNT) {
@@ -135,6 +151,26 @@ void engine_destroy(struct engine *engine)
 			packet_io_device_close(engine->interfaces[id].device);
 	}
 	free(engine);
+}
+
+int engine_add_target(struct engine *engine, const struct ip_address *prefix, uint8_t prefix_length,
+		      uint8_t profile, char *error, size_t error_size)
+{
+	int result = engine->started
+			     ? -EBUSY
+			     : target_list_add(&engine->targets, prefix, prefix_length, profile);
+
+	if (result == -EINVAL)
+		snprintf(error, error_size,
+			 "target: expected a prefix of 0 to 32 or 128 bits and a profile below %d, "
+			 "found version %u, %u bits, profile %u",
+			 STELLAR_TARGET_PROFILE_COUNT, prefix->version, prefix_length, profile);
+	else if (result != 0)
+		snprintf(error, error_size, "target: %s",
+			 result == -EBUSY    ? "the engine has started"
+			 : result == -EEXIST ? "the prefix has a profile already"
+					     : "too many prefixes");
+	return result;
 }
 
 static int check_interface_name(const struct engine *engine, const char *name, char *error,

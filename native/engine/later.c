@@ -15,13 +15,19 @@
 #include <stellar/timer.h>
 
 // session/: reassembly.
-int stream_peek(const struct session *session, enum stellar_direction direction,
-		const uint8_t **ret_data, size_t *ret_length)
+int stream_peek(struct session *session, enum stellar_direction direction, const uint8_t **ret_data,
+		size_t *ret_length)
 {
 	return -ENOSYS;
 }
 
 int stream_skip(struct session *session, enum stellar_direction direction, size_t count)
+{
+	return -ENOSYS;
+}
+
+int stream_get_offset(const struct session *session, enum stellar_direction direction,
+		      uint64_t *ret_offset)
 {
 	return -ENOSYS;
 }

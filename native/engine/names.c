@@ -2,6 +2,7 @@
 
 // The names behind the public enumerations, generated from the same lists.
 
+#include <stellar/engine.h>
 #include <stellar/event.h>
 #include <stellar/packet.h>
 #include <stellar/session.h>
@@ -76,4 +77,14 @@ const char *stellar_session_state_name(uint32_t state)
 		[STELLAR_SESSION_CLOSING] = "closing",
 	};
 	return state < STELLAR_SESSION_STATE_COUNT ? names[state] : NULL;
+}
+
+const char *stellar_target_profile_name(uint32_t profile)
+{
+	static const char *const names[] = {
+#define X(name, NAME, sentence) #name,
+		STELLAR_TARGET_PROFILES(X)
+#undef X
+	};
+	return profile < STELLAR_TARGET_PROFILE_COUNT ? names[profile] : NULL;
 }

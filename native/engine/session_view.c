@@ -116,6 +116,24 @@ struct session *session_get_parent(const struct session *session)
 	return view;
 }
 
+struct session *session_get_next_child(const struct session *session, const struct session *child)
+{
+	struct worker *worker = session->worker;
+	const struct session_extension *extension =
+		session_table_get_extension(worker->table, (child ? child : session)->index);
+
+	if (extension == NULL || worker->view_count == SESSION_VIEWS_MAX)
+		return NULL;
+	uint32_t index = child == NULL ? extension->first_child : extension->next_sibling;
+
+	if (index == SESSION_NONE)
+		return NULL;
+	struct session *view = &worker->views[worker->view_count++];
+
+	session_view(worker, index, view);
+	return view;
+}
+
 void session_record_fill(const struct session *session, struct session_record *ret_record)
 {
 	const struct session_table *table = session->worker->table;

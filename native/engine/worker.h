@@ -23,6 +23,7 @@
 #include "engine/output.h"
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
+#include "engine/target.h"
 #include "packet/build.h"
 #include "packet/decode.h"
 #include "session/table.h"
@@ -156,6 +157,7 @@ struct worker {
 
 struct engine {
 	struct engine_config config;
+	struct target_list targets;
 	struct interface interfaces[STELLAR_INTERFACES_MAX];
 	uint16_t interface_count;
 	uint32_t wire_count;

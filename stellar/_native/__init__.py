@@ -6,7 +6,7 @@ over packets. `stellar.engine` alone imports this package, and only the names li
 in and out as bytes; addresses become objects in `stellar.engine`.
 """
 
-from stellar._native.engine import Engine, names, timeout_defaults
+from stellar._native.engine import Engine, limit_defaults, names, timeout_defaults
 from stellar._native.errors import (
     EngineStateError,
     PluginError,
@@ -24,6 +24,7 @@ __all__ = [
     "PolicyError",
     "ResourceError",
     "StellarError",
+    "limit_defaults",
     "names",
     "timeout_defaults",
 ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from stellar._native.engine import Engine as Engine
+from stellar._native.engine import limit_defaults as limit_defaults
 from stellar._native.engine import names as names
 from stellar._native.engine import timeout_defaults as timeout_defaults
 from stellar._native.errors import EngineStateError as EngineStateError
@@ -18,6 +19,7 @@ __all__ = [
     "PolicyError",
     "ResourceError",
     "StellarError",
+    "limit_defaults",
     "names",
     "timeout_defaults",
 ]

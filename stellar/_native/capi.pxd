@@ -106,6 +106,20 @@ cdef extern from "stellar/engine.h" nogil:
         uint32_t icmp_sec
         uint32_t other_sec
 
+    struct engine_limits:
+        uint64_t fragment_memory_bytes
+        uint64_t fragment_source_bytes
+        uint64_t fragment_pieces
+        uint64_t fragment_timeout_ms
+        uint64_t stream_memory_bytes
+        uint64_t stream_held_bytes
+        uint64_t stream_kept_bytes
+        uint64_t expectations
+        uint64_t expectations_session
+
+    enum: STELLAR_TARGET_PROFILE_COUNT
+    const char *stellar_target_profile_name(uint32_t profile)
+
     struct engine_config:
         uint32_t worker_count
         uint32_t burst_size
@@ -115,8 +129,10 @@ cdef extern from "stellar/engine.h" nogil:
         bint is_inline
         bint pass_malformed
         uint8_t midstream
+        uint8_t target_profile
         uint64_t hash_seed[2]
         session_timeouts timeouts
+        engine_limits limits
         uint64_t first_session_id
 
     struct plugin_stats:
@@ -166,6 +182,8 @@ cdef extern from "stellar/engine.h" nogil:
                         bint pass_non_ip, char *error, size_t error_size)
     int engine_add_tap(engine *engine, uint16_t interface_id, uint16_t output_id, char *error,
                        size_t error_size)
+    int engine_add_target(engine *engine, const ip_address *prefix, uint8_t prefix_length,
+                          uint8_t profile, char *error, size_t error_size)
     int engine_load_plugin(engine *engine, const char *path, char *error, size_t error_size)
     int engine_add_plugin(engine *engine, const plugin *plugin, void *host_data, char *error,
                           size_t error_size)

@@ -3,6 +3,7 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 from stellar._native cimport capi
 from stellar._native.errors cimport check
@@ -34,6 +35,18 @@ def timeout_defaults():
     return config.timeouts
 
 
+def limit_defaults():
+    """Default limits of what a worker may keep, by the names of `struct engine_limits`."""
+    cdef capi.engine_config config
+    capi.engine_config_init(&config)
+    return config.limits
+
+
+cdef list target_profiles():
+    return [capi.stellar_target_profile_name(i).decode()
+            for i in range(capi.STELLAR_TARGET_PROFILE_COUNT)]
+
+
 def names():
     """Names of the public enumerations, by kind, in their C order."""
     return {
@@ -47,6 +60,7 @@ def names():
                          if capi.stellar_event_is_raised(i)],
         "decode_event": [capi.stellar_decode_event_name(i).decode()
                          for i in range(capi.STELLAR_DECODE_EVENT_COUNT)],
+        "target_profile": target_profiles(),
     }
 
 
@@ -95,7 +109,8 @@ cdef class Engine:
     def __cinit__(self, *, int workers=1, int burst_size=64, uint64_t session_capacity=1 << 20,
                   full_action="evict_embryonic", bint verify_checksums=True, bint inline=False,
                   bint pass_malformed=False, bint midstream=True, hash_seed=(0, 0),
-                  timeouts=None, uint64_t first_session_id=1):
+                  timeouts=None, limits=None, target_profile="linux",
+                  uint64_t first_session_id=1):
         cdef capi.engine_config config
         cdef char error[ERROR_SIZE]
         error[0] = 0
@@ -112,6 +127,9 @@ cdef class Engine:
         config.first_session_id = first_session_id
         if timeouts is not None:
             config.timeouts = {**config.timeouts, **timeouts}
+        if limits is not None:
+            config.limits = {**config.limits, **limits}
+        config.target_profile = target_profiles().index(target_profile)
         self.plugins = []
         check(capi.engine_create(&config, &self.handle, error, ERROR_SIZE), error, StellarError)
 
@@ -150,6 +168,19 @@ cdef class Engine:
         error[0] = 0
         check(capi.engine_add_tap(self.get(), interface_id, output, error, ERROR_SIZE), error,
               StellarError)
+
+    def add_target(self, bytes prefix, int prefix_length, str profile):
+        """Hosts of a prefix (4 or 16 bytes) put overlapping pieces together as a profile does."""
+        cdef char error[ERROR_SIZE]
+        cdef capi.ip_address address
+        error[0] = 0
+        memset(&address, 0, sizeof(address))
+        address.version = 4 if len(prefix) == 4 else 6 if len(prefix) == 16 else 0
+        if address.version != 0:
+            memcpy(address.bytes, <const char *>prefix, len(prefix))
+        check(capi.engine_add_target(self.get(), &address, prefix_length,
+                                     target_profiles().index(profile), error, ERROR_SIZE),
+              error, StellarError)
 
     def load_plugin(self, str path):
         """Load a C plugin from a shared object; returns its id."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from stellar.cli.failure import CommandError, ExitCode
 from stellar.cli.policy_file import open_policy_file
 from stellar.cli.stats import print_stats
+from stellar.engine import limit_defaults, names
 from stellar.engine.plugins import personality_plugin
 from stellar.engine.replay import EVENT_TYPES, ReplayOptions, ReplayResult
 from stellar.engine.replay import run as run_replay
@@ -38,6 +39,7 @@ class _Setting:
 _SETTINGS: Mapping[str, _Setting] = {
     "burst_size": _Setting(1, 64, 64),
     "session_capacity": _Setting(64, (1 << 31) - 2, 1 << 20),
+    **{name: _Setting(1, 1 << 40, value) for name, value in limit_defaults().items()},
 }
 
 
@@ -62,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="K=V", help=f"one of {', '.join(_SETTINGS)}"
+    )
+    parser.add_argument(
+        "--target-profile",
+        choices=names()["target_profile"],
+        default="linux",
+        metavar="P",
+        help="how hosts put overlapping pieces together: %(choices)s (%(default)s)",
     )
     parser.add_argument("--events", metavar="F", help="write EVE JSON; - is standard output")
     parser.add_argument(
@@ -112,6 +121,8 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
         verify_checksums=arguments.checksums == "verify",
         burst_size=settings["burst_size"],
         session_capacity=settings["session_capacity"],
+        limits={name: settings[name] for name in limit_defaults()},
+        target_profile=arguments.target_profile,
         events=arguments.events,
         event_types=_parse_event_types(arguments.event_types),
         write=arguments.write,

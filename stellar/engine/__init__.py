@@ -13,6 +13,7 @@ from stellar._native import (
     PolicyError,
     ResourceError,
     StellarError,
+    limit_defaults,
     names,
     timeout_defaults,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "PolicyError",
     "ResourceError",
     "StellarError",
+    "limit_defaults",
     "names",
     "timeout_defaults",
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "ConfigError",
     "DEFAULT_PATH",
     "EngineConfig",
+    "EngineLimits",
     "EventConfig",
     "EventType",
     "FailAction",
@@ -33,6 +34,8 @@ __all__ = [
     "SessionConfig",
     "SessionTimeouts",
     "TapConfig",
+    "TargetConfig",
+    "TargetProfile",
     "WireConfig",
     "find_line",
     "load_config",
@@ -109,6 +112,45 @@ class SessionTimeouts:
     other_sec: int = _timeout("any other IP protocol", 60)
 
 
+def _limit(sentence: str, default: int) -> Any:
+    return _key(f"a worker: {sentence}", default, minimum=1, maximum=2**40)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What a worker may keep; names and defaults are those of engine.h."""
+
+    fragment_memory_bytes: int = _limit("fragments held", 33_554_432)
+    fragment_source_bytes: int = _limit("fragments held from one source address", 4_194_304)
+    fragment_pieces: int = _limit("pieces of one datagram", 2048)
+    fragment_timeout_ms: int = _limit("time a datagram has to become whole", 30_000)
+    stream_memory_bytes: int = _limit("bytes of TCP streams held", 134_217_728)
+    stream_held_bytes: int = _limit("out of order in one direction of a session", 1_048_576)
+    stream_kept_bytes: int = _limit("in order and not yet skipped, of one direction", 262_144)
+    expectations: int = _limit("sessions announced and not yet there", 65_536)
+    expectations_session: int = _limit("sessions announced by one session", 64)
+
+
+class TargetProfile(enum.Enum):
+    """How a host puts overlapping IP fragments and TCP segments together."""
+
+    LINUX = "linux"
+    FIRST = "first"
+    LAST = "last"
+    BSD = "bsd"
+    BSD_RIGHT = "bsd_right"
+    WINDOWS = "windows"
+    SOLARIS = "solaris"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """The target profile of the hosts of a prefix."""
+
+    prefix: str = _key("network, as 192.0.2.0/24 or 2001:db8::/32")
+    profile: TargetProfile = _key("what they are like")
+
+
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
     """The session table of each worker."""
@@ -125,6 +167,9 @@ class EngineConfig:
     workers: int = _key("number of workers", 1, minimum=1, maximum=64)
     cpus: tuple[int, ...] = _key("CPU of each worker; empty: unpinned", (), minimum=0, maximum=4095)
     session: SessionConfig = _key("the session table", SessionConfig)
+    limit: EngineLimits = _key("what a worker may keep", EngineLimits)
+    target_profile: TargetProfile = _key("of hosts in no target's prefix", TargetProfile.LINUX)
+    targets: tuple[TargetConfig, ...] = _key("profiles of networks; the longest prefix wins", ())
     verify_checksums: bool = _key("drop packets with wrong checksums", True)
     pass_malformed: bool = _key("let malformed packets cross a wire", False)
 
@@ -392,6 +437,7 @@ def _child(node: yaml.Node, *path: str | int) -> yaml.Node:
 def _verify(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
     """What holds between keys."""
     _verify_topology(config, root, reader)
+    _verify_targets(config, root, reader)
     cpus = config.engine.cpus
     if cpus and len(cpus) != config.engine.workers:
         node = _child(root, "engine", "cpus")
@@ -406,6 +452,15 @@ def _verify(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
     if not is_loopback:
         node = _child(root, "metrics", "address")
         reader.refuse(node, "metrics.address", "a loopback address")
+
+
+def _verify_targets(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
+    for position, target in enumerate(config.engine.targets):
+        try:
+            ipaddress.ip_network(target.prefix)
+        except ValueError:
+            node = _child(root, "engine", "targets", position, "prefix")
+            reader.refuse(node, f"engine.targets[{position}].prefix", "a network without host bits")
 
 
 def _verify_topology(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:

@@ -8,6 +8,8 @@ could not start or a worker ended by itself, 2 for a wrong configuration.
 """
 
 import argparse
+import dataclasses
+import ipaddress
 import logging
 import signal
 import sys
@@ -38,8 +40,13 @@ def build_engine(config: ApplianceConfig) -> Engine:
         verify_checksums=config.engine.verify_checksums,
         inline=bool(config.wires),
         pass_malformed=config.engine.pass_malformed,
-        timeouts={name: getattr(session.timeout, name) for name in session.timeout.__slots__},
+        timeouts=dataclasses.asdict(session.timeout),
+        limits=dataclasses.asdict(config.engine.limit),
+        target_profile=config.engine.target_profile.value,
     )
+    for target in config.engine.targets:
+        network = ipaddress.ip_network(target.prefix)
+        engine.add_target(network.network_address.packed, network.prefixlen, target.profile.value)
     _add_topology(engine, config)
     for plugin in (personality_plugin(config.personality.value), *config.plugins):
         add_plugin(engine, plugin, workers=config.engine.workers)

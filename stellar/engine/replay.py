@@ -6,8 +6,8 @@ Called by `stellar replay` and by programs. It compiles nothing: a policy comes 
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,10 @@ class ReplayOptions:
     session_capacity: int = 1 << 20
     full_action: str = "evict_embryonic"
     """What happens when the table is full: evict_embryonic, drop_new, pass_untracked."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """What a worker may keep, by the names of `limit_defaults`; the others keep their default."""
+    target_profile: str = "linux"
+    """How hosts put overlapping pieces together."""
     events: str | None = None
     """Path of EVE JSON lines, `-` for standard output; the file is written anew."""
     event_types: Sequence[str] = EVENT_TYPES
@@ -98,6 +102,8 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
         verify_checksums=options.verify_checksums,
         inline=options.inline,
         hash_seed=_HASH_SEED,
+        limits=options.limits,
+        target_profile=options.target_profile,
         first_session_id=first_session_id,
     )
     plugins = [add_plugin(engine, plugin, workers=1) for plugin in options.plugins]

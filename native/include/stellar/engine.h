@@ -55,6 +55,53 @@ struct session_timeouts {
 #undef X
 };
 
+// What a worker may keep, each with an action of its own when it is reached: counted, never silent.
+// X(name, default, sentence)
+// clang-format off
+#define STELLAR_LIMITS(X) \
+	X(fragment_memory_bytes, 33554432, "fragments held, with what it takes to hold them") \
+	X(fragment_source_bytes, 4194304, "of those, from one source address") \
+	X(fragment_pieces, 2048, "pieces of one datagram") \
+	X(fragment_timeout_ms, 30000, "time a datagram has to become whole (Linux: 30 s)") \
+	X(stream_memory_bytes, 134217728, "bytes of TCP streams held, with what it takes") \
+	X(stream_held_bytes, 1048576, "of those, out of order in one direction of a session") \
+	X(stream_kept_bytes, 262144, "of those, in order and not yet skipped, of one direction") \
+	X(expectations, 65536, "sessions announced and not yet there") \
+	X(expectations_session, 64, "of those, announced by one session")
+// clang-format on
+
+struct engine_limits {
+#define X(name, value, sentence) uint64_t name;
+	STELLAR_LIMITS(X)
+#undef X
+};
+
+// How a host puts overlapping pieces together, IP fragments and TCP segments. Names of profiles are
+// those of the published tables (Shankar, Paxson 2003; Novak 2005; Novak, Sturges 2007); what each
+// does is said in native/packet/defragment.h and native/session/stream.h. X(name, NAME, sentence)
+// clang-format off
+#define STELLAR_TARGET_PROFILES(X) \
+	X(linux, LINUX, "Linux 5 and later") \
+	X(first, FIRST, "what came first stays") \
+	X(last, LAST, "what came last replaces") \
+	X(bsd, BSD, "BSD: what begins further left wins") \
+	X(bsd_right, BSD_RIGHT, "BSD-right: what begins further left wins, the later when equal") \
+	X(windows, WINDOWS, "Windows") \
+	X(solaris, SOLARIS, "Solaris")
+// clang-format on
+
+enum stellar_target_profile {
+#define X(name, NAME, sentence) STELLAR_TARGET_##NAME,
+	STELLAR_TARGET_PROFILES(X)
+#undef X
+		STELLAR_TARGET_PROFILE_COUNT,
+};
+
+// Name of a profile, or NULL when out of range. Static, any thread.
+STELLAR_PUBLIC const char *stellar_target_profile_name(uint32_t profile);
+
+#define STELLAR_TARGETS_MAX 256
+
 // Zero means the default wherever the comment names one. Fill with engine_config_init.
 struct engine_config {
 	uint32_t abi_version;
@@ -67,11 +114,13 @@ struct engine_config {
 	bool is_inline; // wires forward and verdicts bite; else they are only recorded
 	bool pass_malformed; // let malformed packets cross a wire; false
 	uint8_t midstream; // 1: pick up TCP sessions midstream; 1
-	uint8_t reserved[3];
+	uint8_t target_profile; // of hosts that have none of their own; enum stellar_target_profile
+	uint8_t reserved[2];
 	uint64_t hash_seed[2]; // all zero: random at start; fixed in replay
 	struct session_timeouts timeouts;
 	stellar_log_fn log;
 	void *log_sink;
+	struct engine_limits limits;
 	uint64_t first_session_id; // 1; a series of replays goes on where the last one ended
 };
 
@@ -103,6 +152,13 @@ STELLAR_PUBLIC int engine_add_wire(struct engine *engine, uint16_t interface_a,
 // output_id when that is not UINT16_MAX (--write).
 STELLAR_PUBLIC int engine_add_tap(struct engine *engine, uint16_t interface_id, uint16_t output_id,
 				  char *error, size_t error_size);
+
+// Hosts of a prefix (network byte order, IPv4 0 to 32 bits, IPv6 0 to 128) put overlapping pieces
+// together as that profile does; the longest prefix wins. Before engine_start. Returns 0, -EINVAL,
+// -EEXIST (the prefix has a profile) or -ENOSPC (STELLAR_TARGETS_MAX are there).
+STELLAR_PUBLIC int engine_add_target(struct engine *engine, const struct ip_address *prefix,
+				     uint8_t prefix_length, uint8_t profile, char *error,
+				     size_t error_size);
 
 // Load a C plugin from a shared object, or register one the caller made (it must outlive the
 // engine). Refuses a wrong ABI version or size, a bad or taken name, an event this version does

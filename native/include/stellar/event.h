@@ -35,10 +35,14 @@ struct event {
 	uint8_t direction; // enum stellar_direction of the packet behind it
 	uint8_t reason; // enum stellar_closing_reason with session_closing, else 0
 	uint8_t reserved;
-	uint32_t data_length; // bytes at data
+	uint32_t data_length; // bytes at data; with tcp_gap: bytes that are missing
 	uint64_t time_ns; // engine time, ns since the epoch
 	const struct packet *packet; // NULL when no packet caused it (timeout, shutdown)
-	const uint8_t *data; // payload with *_data events, the key with metadata_changed
+	const uint8_t *data; // payload with *_data events, the key with metadata_changed, the
+			     // bytes that differ with tcp_overlap
+	uint64_t stream_offset; // tcp_data, tcp_gap, tcp_overlap: place in the direction's stream,
+				// 0 is the first byte after the SYN, or the first byte seen
+	struct session *child; // child_opening: the child; the event is its parent's
 };
 
 // The event this callback is called for. Worker thread, valid during the call; NULL outside one.

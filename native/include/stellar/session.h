@@ -97,6 +97,11 @@ session_get_closing_reason(const struct session *session);
 // Parent of a child session, or NULL. Valid during the call.
 STELLAR_PUBLIC struct session *session_get_parent(const struct session *session);
 
+// Children, oldest first: NULL gives the first, a child the one after it; NULL at the end. Valid
+// during the call.
+STELLAR_PUBLIC struct session *session_get_next_child(const struct session *session,
+						      const struct session *child);
+
 // Session extra data: values under a key of 1 to 63 bytes, at most 16 of them a session. The
 // value's memory stays the caller's until free_callback gets it; NULL: nothing to free.
 // Setting a key again frees the old value and raises metadata_changed, as a first set and a

@@ -40,7 +40,12 @@ struct engine;
 	X(tx_error, TX_ERROR, "the egress device refused it") \
 	X(no_memory, NO_MEMORY, "an allocation failed or a pool is empty") \
 	X(aqm, AQM, "a queue discipline dropped it") \
-	X(shutdown, SHUTDOWN, "in hand when the engine stopped")
+	X(shutdown, SHUTDOWN, "in hand when the engine stopped") \
+	X(fragment_overlap, FRAGMENT_OVERLAP, "a piece overlaps others, the datagram is given up") \
+	X(fragment_limit, FRAGMENT_LIMIT, "too many fragments held: memory, source or datagram") \
+	X(fragment_timeout, FRAGMENT_TIMEOUT, "its datagram did not become whole in time") \
+	X(stream_overlap, STREAM_OVERLAP, "sent again with other bytes") \
+	X(handoff_full, HANDOFF_FULL, "no room on the way to its worker")
 // clang-format on
 
 enum stellar_drop_reason {

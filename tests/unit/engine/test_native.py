@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The binding: names come from the headers, errors from one table, handles close once."""
 
+import dataclasses
 import errno
 
 import pytest
@@ -13,9 +14,11 @@ from stellar.engine import (
     PolicyError,
     ResourceError,
     StellarError,
+    limit_defaults,
     names,
     timeout_defaults,
 )
+from stellar.engine.config import EngineLimits, TargetProfile
 
 
 def test_names_are_those_of_the_headers() -> None:
@@ -30,6 +33,38 @@ def test_names_are_those_of_the_headers() -> None:
 
 def test_timeouts_have_the_defaults_of_the_header() -> None:
     assert timeout_defaults()["tcp_established_sec"] == 7440
+
+
+def test_limits_have_the_defaults_of_the_header_and_of_the_configuration() -> None:
+    assert limit_defaults() == dataclasses.asdict(EngineLimits())
+
+
+def test_target_profiles_are_those_of_the_configuration() -> None:
+    assert names()["target_profile"] == [profile.value for profile in TargetProfile]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "length", "words"),
+    [(b"\x0a\x00\x00\x00", 33, "found version 4, 33 bits"), (b"\x0a", 8, "found version 0")],
+)
+def test_target_out_of_range_is_refused(prefix: bytes, length: int, words: str) -> None:
+    engine = Engine(session_capacity=64)
+
+    with pytest.raises(StellarError, match=words):
+        engine.add_target(prefix, length, "windows")
+
+    engine.close()
+
+
+def test_prefix_has_one_target_profile() -> None:
+    engine = Engine(session_capacity=64)
+    engine.add_target(b"\x0a\x00\x00\x01", 8, "windows")
+    engine.add_target(b"\x0a\x00\x00\x01", 9, "linux")
+
+    with pytest.raises(StellarError, match="has a profile already"):
+        engine.add_target(b"\x0a\x00\x00\x02", 8, "linux")
+
+    engine.close()
 
 
 def test_closed_engine_refuses_calls_and_closes_again() -> None:
