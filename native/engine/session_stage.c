@@ -72,8 +72,9 @@ void session_stage_close_all(struct worker *worker, uint8_t reason)
 		session_stage_close(worker, index, reason);
 }
 
-void session_stage_expired(void *owner, uint32_t index)
+void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
 {
+	(void)due_ms;
 	struct worker *worker = owner;
 	const struct session_hot *hot = &worker->table->hot[index];
 	uint8_t reason = (uint8_t)session_hot_closing_reason(hot);

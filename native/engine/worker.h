@@ -229,7 +229,7 @@ void session_stage_close_all(struct worker *worker, uint8_t reason);
 // Move engine time forward and close what is due.
 void session_stage_advance(struct worker *worker, uint64_t time_ns);
 // session_expired_fn of the worker's table.
-void session_stage_expired(void *worker, uint32_t index);
+void session_stage_expired(void *worker, uint32_t index, uint64_t due_ms);
 // Fill a handle for a session of the table.
 void session_view(struct worker *worker, uint32_t index, struct session *ret_session);
 void session_record_fill(const struct session *session, struct session_record *ret_record);

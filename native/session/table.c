@@ -50,8 +50,7 @@ static uint64_t get_queued_ms(void *owner, uint32_t index)
 static void fire(void *owner, uint32_t index, uint64_t due_ms)
 {
 	struct session_table *table = owner;
-	(void)due_ms;
-	table->expired(table->owner, index);
+	table->expired(table->owner, index, due_ms);
 }
 
 // Whoever is visited by a timer was idle for long: all its lines are far away, and closing it needs

@@ -146,8 +146,10 @@ struct session_extension {
 	struct session_key alias; // valid with SESSION_HAS_ALIAS
 };
 
-// A session is due: close it (session_table_remove), or keep it with session_table_rearm.
-typedef void (*session_expired_fn)(void *owner, uint32_t index);
+// A session is due: close it (session_table_remove), or keep it with session_table_rearm. due_ms:
+// the millisecond at which that is so, whatever time the caller of session_table_advance has
+// reached; from call to call it never goes back.
+typedef void (*session_expired_fn)(void *owner, uint32_t index, uint64_t due_ms);
 
 struct session_table_config {
 	uint64_t capacity; // sessions; 1 to SESSION_CAPACITY_MAX

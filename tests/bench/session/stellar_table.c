@@ -30,8 +30,9 @@ struct stellar {
 	uint32_t hints[BENCH_BURST_MAX];
 };
 
-static void close_expired(void *owner, uint32_t index)
+static void close_expired(void *owner, uint32_t index, uint64_t due_ms)
 {
+	(void)due_ms;
 	struct stellar *stellar = owner;
 	session_table_remove(stellar->table, index);
 	stellar->expired++;

@@ -62,10 +62,11 @@ static inline struct session_key key_of(uint32_t number)
 	return key_of_protocol(number, 17);
 }
 
-static inline void ignore_expired(void *owner, uint32_t index)
+static inline void ignore_expired(void *owner, uint32_t index, uint64_t due_ms)
 {
 	(void)owner;
 	(void)index;
+	(void)due_ms;
 }
 
 // Defaults of <stellar/engine.h>, in a table that never expires anything by itself.

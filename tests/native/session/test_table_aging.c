@@ -19,13 +19,13 @@ struct owner {
 	bool keep; // rearm instead of closing
 };
 
-static void close_expired(void *data, uint32_t index)
+static void close_expired(void *data, uint32_t index, uint64_t due_ms)
 {
 	struct owner *owner = data;
 	owner->expired[owner->expired_count] = index;
-	owner->expired_ms[owner->expired_count++] = owner->table->wheel.now_ms;
+	owner->expired_ms[owner->expired_count++] = due_ms;
 	if (owner->keep) {
-		session_hot_touch(&owner->table->hot[index], owner->table->wheel.now_ms);
+		session_hot_touch(&owner->table->hot[index], due_ms);
 		session_table_rearm(owner->table, index, 0);
 	} else {
 		session_table_remove(owner->table, index);
@@ -193,18 +193,17 @@ static void busy_open(struct busy_owner *owner, uint64_t now_ms)
 			 0);
 }
 
-static void busy_expired(void *data, uint32_t index)
+static void busy_expired(void *data, uint32_t index, uint64_t due_ms)
 {
 	struct busy_owner *owner = data;
-	uint64_t now_ms = owner->table->wheel.now_ms;
 	busy_close(owner, index);
 	uint32_t other = 1 + (uint32_t)(random_next(&owner->seed) % 100);
 	if (owner->table->hot[other].version != 0)
 		busy_close(owner, other);
 	if (owner->next_number < 4000) {
-		busy_open(owner, now_ms);
+		busy_open(owner, due_ms);
 		if (owner->table->count < 100)
-			busy_open(owner, now_ms);
+			busy_open(owner, due_ms);
 	}
 }
 
