@@ -35,7 +35,15 @@
 // way to us) it is accepted and flagged, and the numbers follow it, but a RST or SYN outside
 // changes nothing, so that a forged one cannot blind an observer.
 //
-// Nothing here allocates or knows the table: it reads and writes one hot line.
+// What the receiver takes. An endpoint refuses more than a device in the middle has to: what is
+// older than its clock of timestamps (PAWS, RFC 7323 5), beyond the edge of the window it
+// advertised last, acknowledges what was never sent, or comes in a state without data. Where a
+// session's bytes are wanted its record embeds struct tcp_endpoints, and each of its segments goes
+// through tcp_track_endpoints instead of tcp_track: outcome.payload then says what becomes of its
+// bytes and of its FIN. Without a record nothing of this is kept, and a segment costs no more than
+// the hot line.
+//
+// Nothing here allocates or knows the table: it reads and writes one hot line, and the endpoints.
 #pragma once
 
 #include <stdbool.h>
@@ -75,11 +83,39 @@ enum tcp_outcome_code {
 		    // unchanged
 };
 
+// What the receiver does with a segment's payload and FIN.
+enum tcp_payload {
+	TCP_PAYLOAD_REFUSED, // nothing of it reaches the receiver's application
+	TCP_PAYLOAD_TAKEN, // goes into its stream, where it is new
+	TCP_PAYLOAD_PENDING, // data of a SYN (RFC 7413): taken as far as the SYN-ACK acknowledges
+			     // it, refused when that acknowledges the SYN alone. Numbered from the
+			     // SYN's sequence + 1
+};
+
 struct tcp_outcome {
 	uint8_t code; // enum tcp_outcome_code
 	uint8_t previous_state; // enum stellar_tcp_state
 	bool state_changed; // see session_table_rearm
 	bool out_of_window; // tolerated
+	uint8_t payload; // enum tcp_payload; REFUSED unless code is TCP_ACCEPTED. Exact only from
+			 // tcp_track_endpoints; tcp_track knows the state alone
+};
+
+// The receiver of one direction, as its own segments and what it took tell.
+struct tcp_endpoint {
+	uint32_t expected; // the next byte it has not got in order (RCV.NXT). The stream's to
+			   // write, after each segment; until then what tcp_endpoints_open found
+	uint32_t window_end; // past the last byte that it ever let its peer send
+	uint32_t timestamp; // newest it took from its peer (TS.Recent, RFC 7323 4.3); 0: none
+	uint32_t urgent; // sequence number of the urgent byte, valid when has_urgent
+	bool has_urgent; // and the byte has not been passed. The stream's to clear when it is
+	bool has_window; // window_end is known
+};
+
+// Indices are the direction of the data that is received: receiver[STELLAR_FORWARD] is the
+// responder. Zeroed memory, then tcp_endpoints_open.
+struct tcp_endpoints {
+	struct tcp_endpoint receiver[2];
 };
 
 // Entry of the state table: an enum stellar_tcp_state, TCP_NEXT_INVALID or TCP_NEXT_REOPEN. Pure.
@@ -100,3 +136,14 @@ bool tcp_can_open(const struct packet_tcp *tcp, unsigned options);
 struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *tcp,
 			     uint32_t payload_length, enum stellar_direction direction,
 			     unsigned options);
+
+// Begin to keep endpoints: the session's record was made, and the segment in hand has been through
+// tcp_track already. endpoints is zeroed. Any state: what the hot line does not tell stays unknown.
+void tcp_endpoints_open(struct tcp_endpoints *endpoints, const struct session_hot *hot,
+			const struct packet_tcp *tcp, uint32_t payload_length,
+			enum stellar_direction direction);
+
+// tcp_track for a session with a record: also judges as the receiver would, and keeps endpoints.
+struct tcp_outcome tcp_track_endpoints(struct session_hot *hot, struct tcp_endpoints *endpoints,
+				       const struct packet_tcp *tcp, uint32_t payload_length,
+				       enum stellar_direction direction, unsigned options);

@@ -303,6 +303,18 @@ static struct tcp_outcome change_to(struct session_hot *hot, uint8_t next, bool 
 	return outcome;
 }
 
+// What the state says of the payload. A SYN's is for its receiver to take or to leave.
+static uint8_t get_payload(const struct session_hot *hot, const struct packet_tcp *tcp)
+{
+	if (has_flag(tcp, STELLAR_TCP_RST) || hot->tcp_state == STELLAR_TCP_TIME_WAIT ||
+	    hot->tcp_state == STELLAR_TCP_CLOSED)
+		return TCP_PAYLOAD_REFUSED;
+	if (!has_flag(tcp, STELLAR_TCP_SYN))
+		return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_REFUSED
+							      : TCP_PAYLOAD_TAKEN;
+	return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_PENDING : TCP_PAYLOAD_REFUSED;
+}
+
 static struct tcp_outcome refuse(const struct session_hot *hot, enum tcp_outcome_code code,
 				 bool out_of_window)
 {
@@ -372,10 +384,15 @@ struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *t
 			     unsigned options)
 {
 	uint32_t end = tcp->sequence + payload_length;
-	if (!follow_predicted(hot, tcp, end, (uint8_t)direction))
-		return track_any(hot, tcp, end, direction, options);
+	if (!follow_predicted(hot, tcp, end, (uint8_t)direction)) {
+		struct tcp_outcome outcome = track_any(hot, tcp, end, direction, options);
+		if (outcome.code == TCP_ACCEPTED)
+			outcome.payload = get_payload(hot, tcp);
+		return outcome;
+	}
 	return (struct tcp_outcome){
 		.code = TCP_ACCEPTED,
 		.previous_state = STELLAR_TCP_ESTABLISHED,
+		.payload = TCP_PAYLOAD_TAKEN,
 	};
 }
