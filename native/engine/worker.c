@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A worker: its loop, its border with other threads, and the loop's stages one by one for callers
-// that run them by themselves. The map of a burst is in worker.h.
+// A worker: its loop and its border with other threads. The map of a burst is in worker.h.
 //
 // The border. A worker sleeps in poll() on its devices and on wake_fd when nothing waits; control
 // writes wake_fd after it has set `stop`, `command` or a new policy target, all of which the worker
@@ -41,7 +40,7 @@ uint64_t engine_clock_offset_ns(void)
 
 // The live clock: the date at start, and from then on what has passed. When the system's clock is
 // set, sessions neither expire nor stay for ever.
-static uint64_t live_clock_ns(const struct engine *engine)
+uint64_t engine_live_clock_ns(const struct engine *engine)
 {
 	return read_clock_ns(CLOCK_MONOTONIC) + engine->clock_offset_ns;
 }
@@ -293,7 +292,7 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 		if (count <= 0)
 			continue;
 		process_burst(worker, id, (size_t)count,
-			      engine->is_live ? live_clock_ns(engine) : 0);
+			      engine->is_live ? engine_live_clock_ns(engine) : 0);
 		total += count;
 		boundary(worker);
 	}
@@ -330,7 +329,7 @@ static void idle(struct worker *worker)
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
 		;
 	if (engine->is_live) {
-		session_stage_advance(worker, live_clock_ns(engine));
+		session_stage_advance(worker, engine_live_clock_ns(engine));
 		raise_stats(worker);
 		worker_publish(worker);
 	}
@@ -366,7 +365,7 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
-		session_stage_advance(worker, live_clock_ns(engine));
+		session_stage_advance(worker, engine_live_clock_ns(engine));
 	set_running(worker, true);
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;
@@ -409,76 +408,4 @@ struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id)
 	return engine->started && worker_id < engine->config.worker_count
 		       ? engine->workers[worker_id]
 		       : NULL;
-}
-
-// A packet that its caller did not enqueue leaves here, so that it is counted and its frame goes
-// back. Its verdict says why, if it says anything.
-static void give_up_packet(struct worker *worker, uint8_t reason)
-{
-	struct packet *packet = &worker->packets[0];
-	const struct frame frame = packet->frame;
-
-	if (!worker->in_hand)
-		return;
-	worker->in_hand = false;
-	if (packet->verdict.disposition == STELLAR_DROP)
-		reason = packet->verdict.drop_reason;
-	worker->ledger.packets.dropped[reason]++;
-	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device, &frame, 1);
-}
-
-int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_packet)
-{
-	struct engine *engine = worker->engine;
-
-	if (interface_id >= engine->interface_count ||
-	    engine->interfaces[interface_id].worker_id != worker->id)
-		return -EINVAL;
-	give_up_packet(worker, STELLAR_DROPPED_NO_EGRESS);
-	memset(&worker->current, 0, sizeof(worker->current));
-	policy_follow(worker);
-	int count = packet_io_device_rx(engine->interfaces[interface_id].device, worker->frames, 1);
-
-	if (count <= 0) {
-		if (engine->is_live)
-			session_stage_advance(worker, live_clock_ns(engine));
-		worker_publish(worker);
-		return count;
-	}
-	worker->in_hand = true;
-	stage_decode(worker, &worker->packets[0], &worker->frames[0], interface_id);
-	stage_receive(worker, &worker->packets[0]);
-	session_stage_prepare(worker, 1);
-	*ret_packet = &worker->packets[0];
-	return 1;
-}
-
-int session_manager(struct worker *worker, struct packet *packet)
-{
-	session_stage_advance(worker, worker->engine->is_live ? live_clock_ns(worker->engine)
-							      : packet->frame.time_ns);
-	return session_stage(worker, 0);
-}
-
-int plugin_manager(struct worker *worker, struct packet *packet)
-{
-	plugin_stage(worker, packet);
-	return 0;
-}
-
-void worker_finish(struct worker *worker)
-{
-	struct output *output = &worker->engine->output;
-
-	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
-	merge_give_up(worker);
-	memset(&worker->current, 0, sizeof(worker->current));
-	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
-	stage_send(worker);
-	record_stats(worker);
-	worker_publish(worker);
-	if (output->path != NULL && output->is_synchronous) {
-		output_drain(output, &worker->output_ring);
-		output_flush(output);
-	}
 }

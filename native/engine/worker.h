@@ -182,6 +182,7 @@ struct engine {
 
 // worker.c
 uint64_t engine_clock_offset_ns(void);
+uint64_t engine_live_clock_ns(const struct engine *engine);
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker);
 void worker_destroy(struct worker *worker);
 // Wait until the worker has passed a boundary, unless it does not run. Returns 0 or -ETIMEDOUT.
