@@ -74,11 +74,15 @@ void session_stage_close_all(struct worker *worker, uint8_t reason)
 
 void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
 {
-	(void)due_ms;
 	struct worker *worker = owner;
 	const struct session_hot *hot = &worker->table->hot[index];
 	uint8_t reason = (uint8_t)session_hot_closing_reason(hot);
 
+	// It closes when its time is over, not when a packet comes that shows it: otherwise its end
+	// would depend on what else the worker sees.
+	if (due_ms * NS_PER_MS > worker->now_ns)
+		worker->now_ns = due_ms * NS_PER_MS;
+	session_locks_expire(worker);
 	if ((hot->flags & SESSION_BLOCKED) != 0)
 		reason = STELLAR_CLOSED_POLICY;
 	session_stage_close(worker, index, reason);
@@ -86,10 +90,11 @@ void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
 
 void session_stage_advance(struct worker *worker, uint64_t time_ns)
 {
-	if (time_ns > worker->now_ns)
-		worker->now_ns = time_ns;
+	if (time_ns < worker->now_ns)
+		time_ns = worker->now_ns;
+	session_table_advance(worker->table, time_ns / NS_PER_MS);
+	worker->now_ns = time_ns;
 	session_locks_expire(worker);
-	session_table_advance(worker->table, worker->now_ns / NS_PER_MS);
 }
 
 static bool is_malformed(const struct worker *worker, const struct packet *packet)

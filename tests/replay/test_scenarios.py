@@ -132,6 +132,12 @@ def test_order_of_frames_is_kept(outcome: Outcome) -> None:
     assert all(data in came_in for data in outcome.output if data not in made)
 
 
+def test_events_come_in_the_order_of_time(outcome: Outcome) -> None:
+    times = [event["timestamp"] for event in outcome.event_list]
+
+    assert times == sorted(times)
+
+
 def test_each_dropped_packet_has_an_event_with_its_reason(outcome: Outcome) -> None:
     reasons: dict[str, int] = {}
     for event in outcome.of_type("drop"):
