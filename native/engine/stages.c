@@ -48,25 +48,44 @@ static void count_drop(struct worker *worker, uint8_t reason)
 	worker->ledger.packets.dropped[reason]++;
 }
 
-// Answer a dropped packet toward its sender. A reply is a packet of its own: generated, then
-// forwarded or dropped like any other.
-static void send_reply(struct worker *worker, struct packet *packet)
+static bool is_dropped(const struct worker *worker, const struct packet *packet)
 {
-	uint8_t *bytes = worker->replies[worker->reply_count];
+	// On a tap a verdict is only remembered: what it would drop goes its way all the same.
+	return packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline;
+}
+
+void stage_record(struct worker *worker, const struct packet *packet)
+{
+	if (packet->decode_events != 0)
+		record_anomaly(worker, packet);
+	if (is_dropped(worker, packet))
+		record_drop(worker, packet);
+}
+
+uint32_t stage_build_reply(const struct worker *worker, const struct packet *packet,
+			   uint8_t *ret_frame)
+{
+	if (packet->verdict.reply == STELLAR_REPLY_NONE || !is_dropped(worker, packet))
+		return 0;
 	bool is_tcp = packet->protocol == 6 && packet->has_transport;
 	int length = packet->verdict.reply == STELLAR_REPLY_RST && is_tcp
-			     ? build_rst(packet, bytes, BUILD_REPLY_MAX)
-			     : build_icmp_prohibited(packet, bytes, BUILD_REPLY_MAX);
+			     ? build_rst(packet, ret_frame, BUILD_REPLY_MAX)
+			     : build_icmp_prohibited(packet, ret_frame, BUILD_REPLY_MAX);
 
-	if (length <= 0)
-		return;
+	return length > 0 ? (uint32_t)length : 0;
+}
+
+// A reply is a packet of its own: generated, then forwarded or dropped like any other.
+static void send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
+		       uint32_t length)
+{
 	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
 	uint16_t egress_id =
 		interface->role == INTERFACE_TAP ? interface->peer_id : packet->ingress_id;
 	struct frame frame = {
-		.data = bytes,
-		.length = (uint32_t)length,
-		.wire_length = (uint32_t)length,
+		.data = reply,
+		.length = length,
+		.wire_length = length,
 		.time_ns = worker->now_ns,
 		.link_type = packet->frame.link_type,
 	};
@@ -77,27 +96,19 @@ static void send_reply(struct worker *worker, struct packet *packet)
 		worker->ledger.packets.forwarded_bytes += frame.wire_length;
 		return;
 	}
-	worker->reply_count++;
 	queue_frame(worker, egress_id, &frame);
 }
 
-void stage_egress(struct worker *worker, struct packet *packet)
+void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
+		 uint32_t reply_length)
 {
 	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
-	struct verdict *verdict = &packet->verdict;
 
-	worker->in_hand = false;
-	if (packet->decode_events != 0)
-		record_anomaly(worker, packet);
-	// On a tap a verdict is only remembered: what it would drop goes its way all the same.
-	if (verdict->disposition == STELLAR_DROP && worker->engine->config.is_inline) {
-		record_drop(worker, packet);
-		count_drop(worker, verdict->drop_reason);
-		if (verdict->reply != STELLAR_REPLY_NONE)
-			send_reply(worker, packet);
-		return;
-	}
-	if (packet->egress_id != NO_INTERFACE) {
+	if (is_dropped(worker, packet)) {
+		count_drop(worker, packet->verdict.drop_reason);
+		if (reply_length > 0)
+			send_reply(worker, packet, reply, reply_length);
+	} else if (packet->egress_id != NO_INTERFACE) {
 		packet->frame.time_ns = worker->now_ns;
 		queue_frame(worker, packet->egress_id, &packet->frame);
 	} else if (interface->role == INTERFACE_TAP) {
@@ -106,6 +117,18 @@ void stage_egress(struct worker *worker, struct packet *packet)
 	} else {
 		count_drop(worker, STELLAR_DROPPED_NO_EGRESS);
 	}
+}
+
+void stage_egress(struct worker *worker, struct packet *packet)
+{
+	uint8_t *reply = worker->replies[worker->reply_count];
+
+	worker->in_hand = false;
+	stage_record(worker, packet);
+	uint32_t reply_length = stage_build_reply(worker, packet, reply);
+
+	worker->reply_count += reply_length > 0;
+	stage_leave(worker, packet, reply, reply_length);
 }
 
 static uint8_t refusal_reason(int result)

@@ -230,6 +230,12 @@ static void raise_stats(struct worker *worker)
 	record_stats(worker);
 }
 
+void worker_judge(struct worker *worker, size_t position)
+{
+	session_stage(worker, position);
+	plugin_stage(worker, &worker->packets[position]);
+}
+
 static void process_packet(struct worker *worker, size_t position, uint64_t clock_ns)
 {
 	struct packet *packet = &worker->packets[position];
@@ -237,8 +243,7 @@ static void process_packet(struct worker *worker, size_t position, uint64_t cloc
 	session_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
 	raise_stats(worker);
 	stage_receive(worker, packet);
-	session_stage(worker, position);
-	plugin_stage(worker, packet);
+	worker_judge(worker, position);
 	stage_egress(worker, packet);
 }
 

@@ -198,6 +198,8 @@ int worker_call(struct worker *worker, struct worker_command *command);
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
 // Make `published` equal to `ledger`. Worker's thread.
 void worker_publish(struct worker *worker);
+// What packets[position]'s home does with it: session and plugins, in order. Worker's thread.
+void worker_judge(struct worker *worker, size_t position);
 
 // Whether the worker receives from an interface, and is not done with it.
 bool worker_receives_from(const struct worker *worker, const struct interface *interface);
@@ -216,6 +218,16 @@ void stage_decode(struct worker *worker, struct packet *packet, const struct fra
 		  uint16_t ingress_id);
 // Count a packet in: the first thing done in packet order.
 void stage_receive(struct worker *worker, const struct packet *packet);
+// A judged packet: write its records, build its reply, and let it leave. stage_egress does all
+// three. When the packet's home is another worker than its receiver, the home does the first two,
+// the receiver the last, which is where packets are counted out.
+void stage_record(struct worker *worker, const struct packet *packet);
+// Returns the length of the reply in ret_frame (BUILD_REPLY_MAX bytes), 0: none.
+uint32_t stage_build_reply(const struct worker *worker, const struct packet *packet,
+			   uint8_t *ret_frame);
+// reply stays the caller's, until stage_send.
+void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
+		 uint32_t reply_length);
 void stage_egress(struct worker *worker, struct packet *packet);
 void stage_send(struct worker *worker);
 
