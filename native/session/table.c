@@ -12,6 +12,7 @@
 
 #include "session/memory.h"
 #include "session/metadata.h"
+#include "session/region.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define WORKER_ID_SHIFT 48
@@ -78,6 +79,14 @@ static const struct timer_wheel_ops timer_ops = {
 	.upcoming = fetch_upcoming,
 };
 
+// Whether a line may be touched.
+static bool reach_line(struct session_table *table, uint32_t index)
+{
+	const struct session_memory *memory = &table->memory;
+	return memory->hot == NULL || (region_array_reach(memory->hot, (uint64_t)index + 1) &&
+				       region_array_reach(memory->cold, (uint64_t)index + 1));
+}
+
 static uint32_t to_timeout_ms(uint32_t seconds)
 {
 	uint64_t timeout_ms = (uint64_t)seconds * 1000;
@@ -120,6 +129,20 @@ static uint32_t set_timeouts(struct session_table *table, const struct session_t
 	return shortest;
 }
 
+// Index 0 is a line of its own that stays free.
+static int reserve_lines(struct session_table *table, size_t lines)
+{
+	struct session_memory *memory = &table->memory;
+	if (memory->hot != NULL) {
+		table->hot = (struct session_hot *)memory->hot->records;
+		table->cold = (struct session_cold *)memory->cold->records;
+		return reach_line(table, 0) ? 0 : -ENOMEM;
+	}
+	table->hot = memory_reserve(lines * sizeof(*table->hot), &table->hot_bytes);
+	table->cold = memory_reserve(lines * sizeof(*table->cold), &table->cold_bytes);
+	return table->hot != NULL && table->cold != NULL ? 0 : -ENOMEM;
+}
+
 int session_table_create(const struct session_table_config *config,
 			 struct session_table **ret_table)
 {
@@ -136,14 +159,14 @@ int session_table_create(const struct session_table_config *config,
 	table->id_base = (uint64_t)config->worker_id << WORKER_ID_SHIFT;
 	table->expired = config->expired;
 	table->owner = config->owner;
+	table->memory = config->memory;
+	if (table->memory.marks == NULL)
+		table->memory.marks = &table->own_marks;
 	slab_init(&table->extensions, sizeof(struct session_extension));
+	table->extensions.area = table->memory.extensions;
 	timer_wheel_init(&table->wheel, &timer_ops, table, config->now_ms,
 			 set_timeouts(table, &config->timeouts));
-	// Index 0 is a line of its own that stays free.
-	size_t lines = (size_t)config->capacity + 1;
-	table->hot = memory_reserve(lines * sizeof(*table->hot), &table->hot_bytes);
-	table->cold = memory_reserve(lines * sizeof(*table->cold), &table->cold_bytes);
-	if (table->hot == NULL || table->cold == NULL ||
+	if (reserve_lines(table, (size_t)config->capacity + 1) != 0 ||
 	    session_index_init(&table->index, config->capacity + config->alias_capacity) != 0) {
 		session_table_destroy(table);
 		return -ENOMEM;
@@ -164,8 +187,10 @@ void session_table_destroy(struct session_table *table)
 	}
 	slab_fini(&table->extensions);
 	session_index_fini(&table->index);
-	memory_release(table->hot, table->hot_bytes);
-	memory_release(table->cold, table->cold_bytes);
+	if (table->memory.hot == NULL) {
+		memory_release(table->hot, table->hot_bytes);
+		memory_release(table->cold, table->cold_bytes);
+	}
 	free(table);
 }
 
@@ -257,11 +282,16 @@ uint32_t session_table_search(const struct session_table *table, const struct se
 	return index;
 }
 
+// SESSION_NONE when there is no memory for another line.
 static uint32_t take_index(struct session_table *table)
 {
 	uint32_t index = table->free_head;
-	if (index == SESSION_NONE)
-		return ++table->used_count;
+	if (index == SESSION_NONE) {
+		if (!reach_line(table, table->used_count + 1))
+			return SESSION_NONE;
+		table->memory.marks->used_count = ++table->used_count;
+		return table->used_count;
+	}
 	table->free_head = table->cold[index].timer.next;
 	return index;
 }
@@ -285,6 +315,13 @@ static void set_key(struct session_hot *hot, const struct session_key *key, uint
 		hot->flags |= SESSION_ICMP_REPLY_FIRST;
 }
 
+static uint32_t get_extension_id(struct session_table *table)
+{
+	uint32_t extension = slab_get(&table->extensions);
+	table->memory.marks->extension_count = table->extensions.used_count;
+	return extension;
+}
+
 int session_table_insert(struct session_table *table, const struct session_key *key, uint64_t hash,
 			 uint64_t time_ns, uint32_t *ret_index)
 {
@@ -292,7 +329,7 @@ int session_table_insert(struct session_table *table, const struct session_key *
 		return -ENOSPC;
 	uint32_t extension = 0;
 	if (key->version == 6) {
-		extension = slab_get(&table->extensions);
+		extension = get_extension_id(table);
 		if (extension == 0)
 			return -ENOMEM;
 		struct session_extension *record = slab_record(&table->extensions, extension);
@@ -301,18 +338,20 @@ int session_table_insert(struct session_table *table, const struct session_key *
 	uint32_t index = take_index(table);
 	struct session_hot *hot = &table->hot[index];
 	struct session_cold *cold = &table->cold[index];
-	if (session_index_insert(&table->index, hash, index) != 0) {
+	if (index == SESSION_NONE || session_index_insert(&table->index, hash, index) != 0) {
 		if (extension != 0)
 			slab_put(&table->extensions, extension);
-		give_index(table, index);
-		return -ENOSPC;
+		if (index != SESSION_NONE)
+			give_index(table, index);
+		return index == SESSION_NONE ? -ENOMEM : -ENOSPC;
 	}
+	session_table_begin_change(table, index);
 	memset(hot, 0, sizeof(*hot));
 	memset(cold, 0, sizeof(*cold));
 	set_key(hot, key, hash);
 	hot->state = STELLAR_SESSION_OPENING;
 	hot->last_seen_ms = (uint32_t)(time_ns / NS_PER_MS);
-	table->serial++;
+	table->memory.marks->serial = ++table->serial;
 	cold->serial_low = (uint32_t)table->serial;
 	cold->serial_high = (uint16_t)(table->serial >> 32);
 	cold->start_ns = time_ns;
@@ -409,7 +448,7 @@ struct session_extension *session_table_get_extension(const struct session_table
 struct session_extension *session_table_need_extension(struct session_table *table, uint32_t index)
 {
 	if (table->cold[index].extension == 0)
-		table->cold[index].extension = slab_get(&table->extensions);
+		table->cold[index].extension = get_extension_id(table);
 	return session_table_get_extension(table, index);
 }
 

@@ -8,7 +8,7 @@
 //   struct session_cold       48 bytes: what opening, closing, listing and timers touch
 //   struct session_extension  IPv6 addresses, alias key, family ties, metadata
 // and one or two entries in the index (index.h), 9.1 bytes a session at capacity. No pointers but
-// the metadata list, so that the arrays can outlive the process one day. Index 0 is "none". The
+// the metadata list, so that the arrays can outlive the process. Index 0 is "none". The
 // arrays are reserved whole at creation (huge pages when there are any) and populated as they are
 // touched; nothing moves or grows later, but the slab of extensions, by chunks.
 //
@@ -46,9 +46,15 @@
 // SESSION_HAS_ALIAS: on a mismatch of the first key the second is compared. The source side of a
 // packet that came by the alias is relative to the alias key: session_table_get_direction knows.
 //
+// Memory that outlives the process (session_memory, region.h): hot and cold lines and extensions
+// then lie in shared memory, and a successor finds the sessions again (resume.h). It trusts the
+// arrays but for the sessions named in struct session_marks, which were being changed; the index,
+// the timers, free lists and family ties are made anew.
+//
 // Thread: the worker's. Errors: -errno; a failed allocation changes nothing.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,6 +70,7 @@
 #include "session/timer_wheel.h"
 
 struct metadata;
+struct region_array;
 
 #define SESSION_NONE 0u
 #define SESSION_CAPACITY_MAX 0x7ffffffeu // indices have 31 bits and 0 is taken
@@ -146,6 +153,25 @@ struct session_extension {
 	struct session_key alias; // valid with SESSION_HAS_ALIAS
 };
 
+// What a successor must know beside the arrays.
+struct session_marks {
+	uint32_t changing; // the packet in hand changes this session, SESSION_NONE: there is none
+	uint32_t closing; // and this one is being closed
+	uint32_t used_count; // see session_table
+	uint32_t extension_count; // ids of extensions ever given out
+	uint64_t serial;
+	uint64_t now_ns; // engine time: no session was seen later
+};
+
+// Where what outlives the process lies; the owner's, longer than the table. All NULL: in memory of
+// its own.
+struct session_memory {
+	struct region_array *hot; // of capacity + 1 records
+	struct region_array *cold;
+	struct region_array *extensions; // whole chunks of SLAB_CHUNK records
+	struct session_marks *marks;
+};
+
 // A session is due: close it (session_table_remove), or keep it with session_table_rearm. due_ms:
 // the millisecond at which that is so, whatever time the caller of session_table_advance has
 // reached; from call to call it never goes back.
@@ -161,6 +187,7 @@ struct session_table_config {
 	void *owner; // given to expired
 	uint16_t worker_id; // top bits of ids
 	uint64_t alias_capacity; // room in the index for second keys
+	struct session_memory memory;
 };
 
 struct session_table {
@@ -184,6 +211,8 @@ struct session_table {
 	uint32_t free_head; // LIFO through cold.timer.next
 	uint32_t used_count; // indices ever given out
 	uint32_t victim_hand; // where the scan for a victim goes on
+	struct session_memory memory; // marks are always there
+	struct session_marks own_marks; // when nothing outlives the process
 	// Hashes of sessions that the timers come to next; index SESSION_NONE: unknown.
 	struct {
 		uint64_t hash;
@@ -296,6 +325,11 @@ enum stellar_closing_reason session_hot_closing_reason(const struct session_hot 
 static inline void session_table_count(struct session_table *table, uint32_t index,
 				       enum stellar_direction direction, uint32_t wire_length);
 
+// Between these two a packet changes what its session keeps: who dies there leaves it torn. One
+// session at a time; the last one begun counts. session_table_insert begins.
+static inline void session_table_begin_change(struct session_table *table, uint32_t index);
+static inline void session_table_end_change(struct session_table *table);
+
 // The session is alive at now_ms (engine time).
 static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms);
 
@@ -362,6 +396,20 @@ static inline void session_table_count(struct session_table *table, uint32_t ind
 		__builtin_add_overflow(hot->bytes[direction], wire_length, &hot->bytes[direction]);
 	if (__builtin_expect(packets | bytes, false))
 		session_table_carry(table, index, direction, packets, bytes);
+}
+
+// The compiler must not move the stores of a session out from between the marks. The processor may:
+// a process that dies has done its instructions in order.
+static inline void session_table_begin_change(struct session_table *table, uint32_t index)
+{
+	table->memory.marks->changing = index;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void session_table_end_change(struct session_table *table)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	table->memory.marks->changing = SESSION_NONE;
 }
 
 static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms)
