@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Drives the walk: resets the packet, picks the link layer, sums the events up. The layers are in
-// link.c, ipv4.c, ipv6.c and transport.c. No state and no allocation; the worker that owns the
-// packet calls it.
+// link.c, ppp.c, mpls.c, ipv4.c, ipv6.c, transport.c, gre.c and udp_tunnel.c. No state and no
+// allocation; the worker that owns the packet calls it.
 
 #include "packet/layer.h"
 
@@ -11,9 +11,13 @@
 enum link_type {
 	LINK_TYPE_NULL = 0,
 	LINK_TYPE_ETHERNET = 1,
+	LINK_TYPE_PPP = 9,
 	LINK_TYPE_RAW_BSD = 12,
 	LINK_TYPE_RAW_OPENBSD = 14,
+	LINK_TYPE_PPP_HDLC = 50,
+	LINK_TYPE_PPP_ETHERNET = 51,
 	LINK_TYPE_RAW = 101,
+	LINK_TYPE_CISCO_HDLC = 104,
 	LINK_TYPE_LOOP = 108,
 	LINK_TYPE_LINUX_COOKED = 113,
 	LINK_TYPE_IPV4 = 228,
@@ -34,7 +38,8 @@ static const uint64_t checksum_events = STELLAR_DECODE_BIT(STELLAR_DECODE_IPV4_C
 					STELLAR_DECODE_BIT(STELLAR_DECODE_TCP_CHECKSUM_WRONG) |
 					STELLAR_DECODE_BIT(STELLAR_DECODE_UDP_CHECKSUM_WRONG) |
 					STELLAR_DECODE_BIT(STELLAR_DECODE_ICMP_CHECKSUM_WRONG) |
-					STELLAR_DECODE_BIT(STELLAR_DECODE_ICMPV6_CHECKSUM_WRONG);
+					STELLAR_DECODE_BIT(STELLAR_DECODE_ICMPV6_CHECKSUM_WRONG) |
+					STELLAR_DECODE_BIT(STELLAR_DECODE_GRE_CHECKSUM_WRONG);
 
 static const struct verdict verdict_none = {
 	.disposition_plugin_id = STELLAR_PLUGIN_NONE,
@@ -62,25 +67,19 @@ static void packet_reset(struct packet *packet)
 	packet->verdict = verdict_none;
 }
 
-bool packet_add_layer(struct packet *packet, enum stellar_layer type, struct cursor cursor,
-		      uint32_t header_length)
+bool packet_refuse_layer(struct packet *packet)
 {
-	if (packet->layer_count == STELLAR_LAYERS_MAX) {
-		packet_set_event(packet, STELLAR_DECODE_TOO_MANY_LAYERS);
-		return false;
-	}
-	packet->layers[packet->layer_count++] = (struct packet_layer){
-		.type = (uint8_t)type,
-		.header_length = (uint16_t)header_length,
-		.offset = packet_offset(packet, cursor),
-	};
-	return true;
+	packet_set_event(packet, STELLAR_DECODE_TOO_MANY_LAYERS);
+	return false;
 }
 
 void packet_set_payload(struct packet *packet, enum stellar_layer type, struct cursor cursor)
 {
-	packet->payload_offset = packet_offset(packet, cursor);
-	packet->payload_length = cursor.length;
+	// Unknown inside of a UDP tunnel: the datagram's payload stays the packet's.
+	if (type != STELLAR_LAYER_UNKNOWN || !packet->has_transport) {
+		packet->payload_offset = packet_offset(packet, cursor);
+		packet->payload_length = cursor.length;
+	}
 	if (cursor.length > 0)
 		packet_add_layer(packet, type, cursor, 0); // its length is payload_length
 }
@@ -119,6 +118,16 @@ void packet_decode(struct packet *packet, bool verify_checksums)
 		break;
 	case LINK_TYPE_LINUX_COOKED_V2:
 		decode_linux_cooked_v2(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_PPP:
+	case LINK_TYPE_PPP_HDLC:
+		decode_ppp_hdlc(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_PPP_ETHERNET:
+		decode_pppoe(packet, cursor, verify_checksums);
+		break;
+	case LINK_TYPE_CISCO_HDLC:
+		decode_cisco_hdlc(packet, cursor, verify_checksums);
 		break;
 	default:
 		packet_set_event(packet, STELLAR_DECODE_LINK_TYPE_UNSUPPORTED);

@@ -61,9 +61,9 @@ struct packet {
 	uint8_t icmp_type; // ICMP and ICMPv6
 	uint8_t icmp_code;
 	uint8_t ttl;
-	uint8_t reserved;
-	uint32_t tag; // VLAN: outer << 12 | inner; a single one is the outer
-	uint16_t ethernet_type; // after VLAN tags, 0: none
+	uint8_t tunnel_count; // around the innermost IP header
+	uint32_t tag; // see session_get_tag
+	uint16_t ethernet_type; // of the outermost frame, after its VLAN tags; 0: none
 	uint16_t reserved2;
 	struct ip_address source; // innermost
 	struct ip_address destination;

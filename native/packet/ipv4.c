@@ -72,6 +72,8 @@ void decode_ipv4(struct packet *packet, struct cursor cursor, bool verify)
 	}
 	if (!packet_add_layer(packet, STELLAR_LAYER_IPV4, cursor, header_length))
 		return;
+	if (packet->network_offset != PACKET_NO_OFFSET)
+		packet_enter_tunnel(packet);
 
 	packet->ip_version = 4;
 	packet->network_offset = packet_offset(packet, cursor);

@@ -176,6 +176,8 @@ void decode_ipv6(struct packet *packet, struct cursor cursor, bool verify)
 	}
 	if (!packet_add_layer(packet, STELLAR_LAYER_IPV6, cursor, IPV6_HEADER_SIZE))
 		return;
+	if (packet->network_offset != PACKET_NO_OFFSET)
+		packet_enter_tunnel(packet);
 
 	uint32_t payload_length = cursor_be16(cursor, 4);
 	uint8_t next_header = cursor_u8(cursor, 6);

@@ -55,8 +55,9 @@ const uint8_t *packet_get_layer_bytes(const struct packet *packet, size_t positi
 	const struct packet_layer *layer = &packet->layers[position];
 	bool is_payload =
 		layer->type == STELLAR_LAYER_PAYLOAD || layer->type == STELLAR_LAYER_UNKNOWN;
+	uint32_t payload_end = packet->payload_offset + packet->payload_length;
 	if (ret_length)
-		*ret_length = is_payload ? packet->payload_length : layer->header_length;
+		*ret_length = is_payload ? payload_end - layer->offset : layer->header_length;
 	return packet->frame.data + layer->offset;
 }
 

@@ -8,6 +8,7 @@
 #include "packet/layer.h"
 
 enum {
+	AUTHENTICATION_HEADER_SIZE = 12,
 	TCP_OPTION_END = 0,
 	TCP_OPTION_NO_OPERATION = 1,
 	TCP_OPTION_MSS = 2,
@@ -153,6 +154,32 @@ static void decode_tcp(struct packet *packet, struct cursor cursor, bool verify)
 	packet_set_payload(packet, STELLAR_LAYER_PAYLOAD, cursor_skip(cursor, captured));
 }
 
+static bool port_hints_at_tunnel(const struct packet *packet)
+{
+	switch (packet->destination_port) {
+	case UDP_PORT_L2TP:
+	case UDP_PORT_GTP_U:
+	case UDP_PORT_TEREDO:
+	case UDP_PORT_VXLAN:
+	case UDP_PORT_VXLAN_GPE:
+	case UDP_PORT_GENEVE:
+	case UDP_PORT_VXLAN_LINUX:
+		return true;
+	default:
+		return packet->source_port == UDP_PORT_L2TP ||
+		       packet->source_port == UDP_PORT_TEREDO;
+	}
+}
+
+// The tunnel of a fragmented datagram is entered when the datagram is whole. What is inside may
+// turn out to be no IP: then the datagram is the packet, and its payload all that it carries.
+static bool enter_udp_tunnel(struct packet *packet, struct cursor cursor, bool verify)
+{
+	packet->payload_offset = packet_offset(packet, cursor);
+	packet->payload_length = cursor.length;
+	return !packet->is_fragment && decode_udp_tunnel(packet, cursor, verify);
+}
+
 static void decode_udp(struct packet *packet, struct cursor cursor, bool verify)
 {
 	if (!cursor_has(cursor, UDP_HEADER_SIZE)) {
@@ -174,12 +201,18 @@ static void decode_udp(struct packet *packet, struct cursor cursor, bool verify)
 	packet->transport_offset = packet_offset(packet, cursor);
 	packet->source_port = cursor_be16(cursor, 0);
 	packet->destination_port = cursor_be16(cursor, 2);
-	// None at all is allowed over IPv4 only (RFC 8200 8.1).
-	bool has_checksum = cursor_be16(cursor, 6) != 0 || packet->ip_version == 6;
-	if (verify && has_checksum && checksum_is_verifiable(packet, cursor) &&
-	    !checksum_matches(packet, cursor, IP_PROTOCOL_UDP))
+	bool has_checksum = cursor_be16(cursor, 6) != 0;
+	bool is_verifiable = verify && checksum_is_verifiable(packet, cursor);
+	bool is_ipv6 = packet->ip_version == 6;
+	if (is_verifiable && has_checksum && !checksum_matches(packet, cursor, IP_PROTOCOL_UDP))
 		packet_set_event(packet, STELLAR_DECODE_UDP_CHECKSUM_WRONG);
-	packet_set_payload(packet, STELLAR_LAYER_PAYLOAD, cursor_skip(cursor, UDP_HEADER_SIZE));
+	cursor = cursor_skip(cursor, UDP_HEADER_SIZE);
+	if (port_hints_at_tunnel(packet) && enter_udp_tunnel(packet, cursor, verify))
+		return;
+	// None at all is allowed over IPv4 (RFC 8200 8.1), and over IPv6 in tunnels (RFC 6935).
+	if (is_verifiable && !has_checksum && is_ipv6)
+		packet_set_event(packet, STELLAR_DECODE_UDP_CHECKSUM_WRONG);
+	packet_set_payload(packet, STELLAR_LAYER_PAYLOAD, cursor);
 }
 
 // Echo (RFC 792), timestamp, information, address mask (RFC 950), extended echo (RFC 8335).
@@ -236,6 +269,53 @@ static void decode_icmpv6(struct packet *packet, struct cursor cursor, bool veri
 	read_icmp(packet, cursor, icmpv6_has_identifier(cursor_u8(cursor, 0)));
 }
 
+// RFC 4302, over IPv4: over IPv6 it is one of the extension headers.
+static void decode_authentication(struct packet *packet, struct cursor cursor, bool verify)
+{
+	uint32_t length = cursor_has(cursor, AUTHENTICATION_HEADER_SIZE)
+				  ? (cursor_u8(cursor, 1) + 2u) * 4
+				  : 0;
+	if (length < AUTHENTICATION_HEADER_SIZE || !cursor_has(cursor, length)) {
+		transport_truncated(packet, cursor, STELLAR_DECODE_AUTHENTICATION_MALFORMED);
+		return;
+	}
+	if (!packet_add_layer(packet, STELLAR_LAYER_AUTHENTICATION, cursor, length))
+		return;
+	packet->protocol = cursor_u8(cursor, 0);
+	decode_transport(packet, cursor_skip(cursor, length), packet->protocol, verify);
+}
+
+// What is neither TCP, UDP nor ICMP. The tunnel of a fragmented datagram is entered when the
+// datagram is whole.
+static void decode_other(struct packet *packet, struct cursor cursor, uint8_t protocol, bool verify)
+{
+	if (protocol == IP_PROTOCOL_AUTHENTICATION && packet->ip_version == 4) {
+		decode_authentication(packet, cursor, verify);
+		return;
+	}
+	if (packet->is_fragment) {
+		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
+		return;
+	}
+	switch (protocol) {
+	case IP_PROTOCOL_IPV4:
+		decode_ipv4(packet, cursor, verify);
+		break;
+	case IP_PROTOCOL_IPV6:
+		decode_ipv6(packet, cursor, verify);
+		break;
+	case IP_PROTOCOL_GRE:
+		decode_gre(packet, cursor, verify);
+		break;
+	case IP_PROTOCOL_L2TP:
+		decode_l2tp_over_ip(packet, cursor, verify);
+		break;
+	default:
+		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
+		break;
+	}
+}
+
 void decode_transport(struct packet *packet, struct cursor cursor, uint8_t protocol, bool verify)
 {
 	if (protocol == IP_PROTOCOL_TCP)
@@ -247,5 +327,5 @@ void decode_transport(struct packet *packet, struct cursor cursor, uint8_t proto
 	else if (protocol == IP_PROTOCOL_ICMPV6 && packet->ip_version == 6)
 		decode_icmpv6(packet, cursor, verify);
 	else
-		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
+		decode_other(packet, cursor, protocol, verify);
 }

@@ -57,7 +57,10 @@ struct packet_endpoint {
 	X(teredo, TEREDO) \
 	X(l2tp, L2TP) \
 	X(linux_cooked, LINUX_COOKED) \
-	X(null, NULL_LOOPBACK)
+	X(null, NULL_LOOPBACK) \
+	X(llc, LLC) \
+	X(cisco_hdlc, CISCO_HDLC) \
+	X(authentication, AUTHENTICATION)
 // clang-format on
 
 enum stellar_layer {
@@ -108,7 +111,16 @@ enum stellar_layer {
 	X(icmp_checksum_wrong, ICMP_CHECKSUM_WRONG, 0, "checksum does not match") \
 	X(icmpv6_truncated, ICMPV6_TRUNCATED, 1, "shorter than an ICMPv6 header") \
 	X(icmpv6_checksum_wrong, ICMPV6_CHECKSUM_WRONG, 0, "checksum does not match") \
-	X(capture_truncated, CAPTURE_TRUNCATED, 0, "the capture kept less than was on the wire")
+	X(capture_truncated, CAPTURE_TRUNCATED, 0, "the capture kept less than was on the wire") \
+	X(mpls_malformed, MPLS_MALFORMED, 1, "a label stack is cut, or has no bottom within the limit") \
+	X(pppoe_malformed, PPPOE_MALFORMED, 1, "a PPPoE session header is cut, or its version, code or length is wrong") \
+	X(ppp_malformed, PPP_MALFORMED, 1, "a PPP protocol field is cut") \
+	X(gre_malformed, GRE_MALFORMED, 1, "a GRE header is cut, or its version, flags or length are wrong") \
+	X(gre_routing, GRE_ROUTING, 0, "a GRE header with source routes (RFC 1701): not followed") \
+	X(gre_checksum_wrong, GRE_CHECKSUM_WRONG, 0, "checksum does not match") \
+	X(erspan_malformed, ERSPAN_MALFORMED, 1, "an ERSPAN header is cut, or its version is wrong") \
+	X(l2tp_malformed, L2TP_MALFORMED, 1, "an L2TPv3 header over IP is cut") \
+	X(authentication_malformed, AUTHENTICATION_MALFORMED, 1, "an authentication header over IPv4 is cut")
 // clang-format on
 
 enum stellar_decode_event {
@@ -119,6 +131,41 @@ enum stellar_decode_event {
 };
 
 #define STELLAR_DECODE_BIT(event) (UINT64_C(1) << (event))
+
+// X(name, NAME, sentence): kinds of tunnels, in the order they were added here.
+// clang-format off
+#define STELLAR_TUNNELS(X) \
+	X(ipip, IPIP, "IP in IP, either version in either") \
+	X(gre, GRE, "GRE version 0; identifier: its key") \
+	X(nvgre, NVGRE, "GRE with a virtual subnet id (RFC 7637), the identifier") \
+	X(pptp, PPTP, "GRE version 1 with PPP; identifier: the call id") \
+	X(erspan, ERSPAN, "mirrored frames, types I, II and III; identifier: the session id") \
+	X(vxlan, VXLAN, "VXLAN; identifier: the network identifier") \
+	X(vxlan_gpe, VXLAN_GPE, "VXLAN-GPE; identifier: the network identifier") \
+	X(geneve, GENEVE, "Geneve; identifier: the network identifier") \
+	X(gtp_u, GTP_U, "GTP-U; identifier: the tunnel endpoint id, that of the receiver") \
+	X(teredo, TEREDO, "IPv6 over UDP (RFC 4380)") \
+	X(l2tp, L2TP, "L2TPv2 (identifier: tunnel id << 16 | session id) or L2TPv3 (the session id)")
+// clang-format on
+
+enum stellar_tunnel {
+#define X(name, NAME, sentence) STELLAR_TUNNEL_##NAME,
+	STELLAR_TUNNELS(X)
+#undef X
+		STELLAR_TUNNEL_COUNT,
+};
+
+// One tunnel around a packet: an IP header, and what stands between it and the next IP header.
+struct packet_tunnel {
+	struct packet_endpoint source; // of the outer IP header; ports when it carries UDP
+	struct packet_endpoint destination;
+	uint32_t identifier; // host order, see STELLAR_TUNNELS; 0 when the kind has none
+	uint32_t tag; // of the outer session, see session_get_tag
+	uint8_t kind; // enum stellar_tunnel
+	uint8_t protocol; // of the outer session: 17, 47, 4, 41, 115
+	uint8_t depth; // 1: the outermost
+	uint8_t reserved[5];
+};
 
 // TCP header flags.
 #define STELLAR_TCP_FIN 0x01u
@@ -143,7 +190,8 @@ STELLAR_PUBLIC uint64_t packet_get_time_ns(const struct packet *packet);
 STELLAR_PUBLIC uint16_t packet_get_ingress_id(const struct packet *packet);
 STELLAR_PUBLIC uint16_t packet_get_egress_id(const struct packet *packet);
 
-// Layers outermost first. Out of range gives STELLAR_LAYER_UNKNOWN.
+// Layers outermost first; a tunnel's inner layers follow its own. Out of range gives
+// STELLAR_LAYER_UNKNOWN.
 STELLAR_PUBLIC size_t packet_get_layer_count(const struct packet *packet);
 STELLAR_PUBLIC enum stellar_layer packet_get_layer(const struct packet *packet, size_t position);
 
@@ -170,11 +218,19 @@ STELLAR_PUBLIC uint8_t packet_get_tcp_flags(const struct packet *packet);
 // Payload of the innermost transport header, trimmed to the IP length; NULL and 0 when empty.
 STELLAR_PUBLIC const uint8_t *packet_get_payload(const struct packet *packet, size_t *ret_length);
 
+// Tunnels the packet came in, 0: none. MPLS and PPPoE are none: they have no addresses.
+STELLAR_PUBLIC size_t packet_get_tunnel_count(const struct packet *packet);
+
+// A tunnel, outermost first. Returns 0, or -ENOENT when out of range.
+STELLAR_PUBLIC int packet_get_tunnel(const struct packet *packet, size_t position,
+				     struct packet_tunnel *ret_tunnel);
+
 // Rate-limit group of the packet's verdict; 0: none. Seed: pkt_get_group_id.
 STELLAR_PUBLIC uint32_t packet_get_group_id(const struct packet *packet);
 
 // Names, or NULL when out of range. Static strings, any thread.
 STELLAR_PUBLIC const char *stellar_layer_name(uint32_t layer);
+STELLAR_PUBLIC const char *stellar_tunnel_name(uint32_t tunnel);
 STELLAR_PUBLIC const char *stellar_decode_event_name(uint32_t event);
 // Whether the event means malformed. Any thread.
 STELLAR_PUBLIC bool stellar_decode_event_is_malformed(uint32_t event);

@@ -67,7 +67,13 @@ STELLAR_PUBLIC void session_get_originator(const struct session *session,
 STELLAR_PUBLIC void session_get_responder(const struct session *session,
 					  struct packet_endpoint *ret_endpoint);
 
-// VLAN tags: outer << 12 | inner, 0 when untagged.
+// The segment that the session lives in, part of its key; 0: untagged.
+// VLANs alone, at most two: outer << 12 | inner, a single one is the outer; bits 24 to 31 are 0.
+// Bits 24 to 31 from 1 to 254: a virtual network. Bits 0 to 23 are its identifier, exactly (VXLAN,
+// Geneve: VNI; NVGRE: VSID; the outermost when they are nested), the others a fold of everything
+// else: the kind, VLANs around it and inside, inner identifiers.
+// Bits 24 to 31 of 255: more than two VLANs, around and inside a tunnel; bits 0 to 23 fold them.
+// Not in it, as they differ by direction: GTP TEID, MPLS labels, GRE key, L2TP and ERSPAN ids.
 STELLAR_PUBLIC uint32_t session_get_tag(const struct session *session);
 
 // Direction of the current packet; FORWARD when there is none.

@@ -41,7 +41,7 @@ static const struct expectation expectations[] = {
 	{SAMPLE_UDP4_ODD, "ethernet ipv4 udp payload", 4, 17, 5353, 53, 14, 34, 42, 3, 0x0800, 0},
 	{SAMPLE_ICMP4_ECHO, "ethernet ipv4 icmp payload", 4, 1, 0x1234, 0x1234, 14, 34, 42, 4, 0x0800, 0},
 	{SAMPLE_ICMP4_ERROR, "ethernet ipv4 icmp payload", 4, 1, 0, 0, 14, 34, 42, 28, 0x0800, 0},
-	{SAMPLE_GRE4, "ethernet ipv4 unknown", 4, 47, 0, 0, 14, NONE, 34, 9, 0x0800, 0},
+	{SAMPLE_GRE4, "ethernet ipv4 gre unknown", 4, 47, 0, 0, 14, NONE, 38, 5, 0x0800, 0},
 	{SAMPLE_QINQ_UDP4, "ethernet vlan vlan ipv4 udp payload", 4, 17, 5353, 53, 22, 42, 50, 4, 0x0800, 100 << 12 | 200},
 	{SAMPLE_VLAN_TCP6, "ethernet vlan ipv6 tcp", 6, 6, 40000, 443, 18, 58, 82, 0, 0x86dd, 100 << 12},
 	{SAMPLE_ARP, "ethernet arp", 0, 0, 0, 0, NONE, NONE, NONE, 0, 0x0806, 0},
