@@ -156,6 +156,8 @@ static void put_session(struct text *text, const struct engine *engine,
 
 	put_head(text, engine, record->time_ns, session->id, session->ingress_id, session->tag,
 		 "flow");
+	if (session->parent_id != 0)
+		put(text, ",\"parent_id\":%" PRIu64, session->parent_id);
 	put_endpoints(text, &session->originator, &session->responder, session->protocol);
 	if (session->protocol == IPPROTO_ICMP || session->protocol == IPPROTO_ICMPV6)
 		put(text, ",\"icmp_type\":%u,\"icmp_code\":%u", session->responder.port >> 8,

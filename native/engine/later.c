@@ -6,7 +6,6 @@
 #include <errno.h>
 
 #include <stellar/aqm.h>
-#include <stellar/expect.h>
 #include <stellar/file.h>
 #include <stellar/inject.h>
 #include <stellar/match.h>
@@ -60,7 +59,7 @@ int file_get_hash(const struct session *session, enum stellar_file_hash hash,
 	return -ENOSYS;
 }
 
-// engine/: plugin timers, injection, expectations.
+// engine/: plugin timers, injection.
 int timer_start(struct session *session, uint32_t delay_ms)
 {
 	return -ENOSYS;
@@ -78,13 +77,6 @@ int inject_rst(struct session *session, enum stellar_direction toward)
 
 int inject_frame(struct session *session, enum stellar_direction toward, const uint8_t *frame,
 		 size_t length)
-{
-	return -ENOSYS;
-}
-
-int expect_session(struct session *session, uint8_t protocol,
-		   const struct packet_endpoint *originator,
-		   const struct packet_endpoint *responder, uint32_t timeout_ms)
 {
 	return -ENOSYS;
 }

@@ -50,9 +50,17 @@ uint16_t pm_session_plugin_id(const struct session *session)
 	return host != NULL ? host->id : STELLAR_PLUGIN_NONE;
 }
 
+// Whether the handle is of the session that the plugin is called for, and none that it was lent.
+static bool is_called_for(const struct session *session)
+{
+	const struct session *called = session->worker->called;
+
+	return called != NULL && called->index == session->index;
+}
+
 int pm_session_detach_me(struct session *session)
 {
-	if (session->worker->plugin == NULL)
+	if (!is_called_for(session))
 		return -EINVAL;
 	if (session->block->owner_id == session->worker->plugin->id)
 		return -EBUSY;
@@ -73,7 +81,7 @@ int pm_session_take_over(struct session *session)
 	struct plugin_block *block = session->block;
 
 	// One that was detached is only letting go of its context.
-	if (host == NULL || (block->detached & UINT64_C(1) << host->id) != 0)
+	if (host == NULL || block == NULL || (block->detached & UINT64_C(1) << host->id) != 0)
 		return -EINVAL;
 	if ((block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id) ||
 	    session_is_locked_by_other(session, host->id))
@@ -91,7 +99,7 @@ int pm_session_give_back(struct session *session)
 {
 	const struct plugin_host *host = session->worker->plugin;
 
-	if (host == NULL || session->block->owner_id != host->id)
+	if (host == NULL || session->block == NULL || session->block->owner_id != host->id)
 		return -EPERM;
 	session->block->owner_id = STELLAR_PLUGIN_NONE;
 	return 0;
@@ -178,7 +186,7 @@ int session_set_ratelimit_group(struct session *session, uint32_t group_id)
 
 int session_bypass(struct session *session)
 {
-	if (session->worker->plugin == NULL)
+	if (session->worker->plugin == NULL || session->block == NULL)
 		return -EINVAL;
 	if ((session->hot->flags & SESSION_LOCKED) != 0)
 		return -EBUSY;
@@ -197,7 +205,7 @@ static void metadata_event(struct session *session, const char *key)
 
 	// The closing event is the last one: what is set or deleted in it is not announced.
 	if (session->hot->state != STELLAR_SESSION_CLOSING)
-		plugin_queue(session->worker, &event, key);
+		plugin_queue_for(session->worker, session->index, &event, key);
 }
 
 int session_set_metadata(struct session *session, const char *key, void *value, size_t value_size,

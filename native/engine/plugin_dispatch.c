@@ -42,12 +42,19 @@ int plugin_block_open(struct worker *worker, struct session *session)
 }
 
 // Call one of a plugin's functions with the worker knowing on whose behalf.
-static void enter(struct worker *worker, struct plugin_host *host)
+static void enter(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	worker->plugin = host;
+	worker->called = session;
 	worker->detach_asked = false;
 	worker->failed = false;
 	worker->view_count = 0;
+}
+
+static void leave(struct worker *worker)
+{
+	worker->plugin = NULL;
+	worker->called = NULL;
 }
 
 static void free_context(struct worker *worker, struct session *session, struct plugin_host *host)
@@ -59,9 +66,9 @@ static void free_context(struct worker *worker, struct session *session, struct 
 	session->block->initialised &= ~bit;
 	host->rows[worker->id].contexts--;
 	if (host->plugin->context_free != NULL) {
-		enter(worker, host);
+		enter(worker, session, host);
 		host->plugin->context_free(session, context_of(host, session->block));
-		worker->plugin = NULL;
+		leave(worker);
 	}
 }
 
@@ -124,7 +131,7 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 // What a callback asked for, now that it has returned. Returns whether the plugin stays.
 static bool settle_call(struct worker *worker, struct session *session, struct plugin_host *host)
 {
-	worker->plugin = NULL;
+	leave(worker);
 	if (worker->failed)
 		fail(worker, session, host);
 	else if (worker->detach_asked)
@@ -145,13 +152,13 @@ static bool open_context(struct worker *worker, struct session *session, struct 
 	host->rows[worker->id].contexts++;
 	if (host->plugin->context_init == NULL)
 		return true;
-	enter(worker, host);
+	enter(worker, session, host);
 	int result = host->plugin->context_init(session, context_of(host, session->block));
 
 	if (result == 0)
 		return settle_call(worker, session, host);
 	// Refused: nothing was made, so free has nothing to release.
-	worker->plugin = NULL;
+	leave(worker);
 	session->block->initialised &= ~bit;
 	host->rows[worker->id].contexts--;
 	host->rows[worker->id].errors++;
@@ -166,7 +173,7 @@ static void call(struct worker *worker, struct session *session, struct plugin_h
 	if (host->plugin->context_size > 0 && !open_context(worker, session, host))
 		return;
 	session->block->called |= PLUGIN_BIT(host->id);
-	enter(worker, host);
+	enter(worker, session, host);
 	row->calls++;
 	row->entry(session, context_of(host, session->block));
 	settle_call(worker, session, host);
@@ -236,7 +243,8 @@ void plugin_block_close(struct worker *worker, struct session *session)
 	session->block = NULL;
 }
 
-void plugin_queue(struct worker *worker, const struct event *event, const char *key)
+void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
+		      const char *key)
 {
 	struct event_queue *queue = &worker->queue;
 
@@ -247,6 +255,7 @@ void plugin_queue(struct worker *worker, const struct event *event, const char *
 	struct queued_event *entry = &queue->events[queue->count++];
 
 	entry->event = *event;
+	entry->index = index;
 	if (key != NULL) {
 		size_t length = strnlen(key, METADATA_KEY_SIZE - 1);
 
@@ -257,22 +266,42 @@ void plugin_queue(struct worker *worker, const struct event *event, const char *
 	}
 }
 
-void plugin_drain(struct worker *worker, struct session *session)
+void plugin_queue(struct worker *worker, const struct event *event, const char *key)
+{
+	plugin_queue_for(worker, worker->current.index, event, key);
+}
+
+// To the plugins of the session it belongs to, which a callback of another one may have raised it
+// for. There no packet is in hand.
+static void deliver_queued(struct worker *worker, const struct queued_event *entry)
+{
+	struct event event = entry->event;
+	struct session other;
+
+	if (worker->drained != NULL && worker->drained->index == entry->index) {
+		plugin_deliver(worker, worker->drained, &event);
+		return;
+	}
+	session_view(worker, entry->index, &other);
+	if ((other.hot->flags & SESSION_BYPASSED) == 0)
+		plugin_deliver(worker, &other, &event);
+}
+
+void plugin_drain(struct worker *worker, struct session *session, uint32_t first)
 {
 	struct event_queue *queue = &worker->queue;
+	uint32_t next = first;
 	uint32_t round_end = queue->count;
 
-	for (uint32_t round = 0; round <= EVENT_ROUNDS_MAX && queue->next < round_end; round++) {
-		while (queue->next < round_end) {
-			struct event event = queue->events[queue->next++].event;
-
-			plugin_deliver(worker, session, &event);
-		}
+	worker->drained = session;
+	for (uint32_t round = 0; round <= EVENT_ROUNDS_MAX && next < round_end; round++) {
+		while (next < round_end)
+			deliver_queued(worker, &queue->events[next++]);
 		round_end = queue->count;
 	}
-	queue->overflowed += queue->count - queue->next;
-	queue->count = 0;
-	queue->next = 0;
+	worker->drained = NULL;
+	queue->overflowed += queue->count - next;
+	queue->count = first;
 }
 
 static void refuse(struct packet *packet, uint8_t reason, uint16_t plugin_id)
@@ -345,7 +374,7 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 		worker->queue.count = 0;
 		return;
 	}
-	plugin_drain(worker, session);
+	plugin_drain(worker, session, 0);
 	settle(session, &packet->verdict);
 	settle_bypass(worker, session, packet);
 }

@@ -55,7 +55,7 @@ int session_lock(struct session *session, uint16_t plugin_id)
 	struct worker *worker = session->worker;
 	struct plugin_block *block = session->block;
 
-	if (worker->plugin == NULL || plugin_id != worker->plugin->id ||
+	if (worker->plugin == NULL || plugin_id != worker->plugin->id || block == NULL ||
 	    (block->detached & UINT64_C(1) << plugin_id) != 0)
 		return -EINVAL;
 	if (session_is_locked_by_other(session, plugin_id))

@@ -3,10 +3,10 @@
 // Sessions begin, live and end here: what lies between the session table, which knows no plugin,
 // and the plugins, which know no table.
 //
-// Closing is always the same path (session_stage_close): state CLOSING, the closing event to those
-// who may hear it, its record written, contexts freed, the session forgotten. It runs between
-// packets (timers) or before the packet that causes it (eviction, port reuse), never during a
-// callback. Worker's thread.
+// Closing is always the same path (session_stage_close in session_family.c, which knows the order):
+// state CLOSING, the closing event to those who may hear it, its record written, contexts freed,
+// the session forgotten. It runs between packets (timers) or before the packet that causes it
+// (eviction, port reuse), never during a callback. Worker's thread.
 
 #include <errno.h>
 #include <string.h>
@@ -38,8 +38,9 @@ static void session_set_closing_reason(struct session *session, uint8_t reason)
 					 (unsigned)reason << SESSION_CLOSING_REASON_SHIFT);
 }
 
-void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
+void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t reason)
 {
+	uint32_t queued = worker->queue.count;
 	struct session session;
 	struct event event = {
 		.type = STELLAR_EVENT_SESSION_CLOSING,
@@ -53,6 +54,8 @@ void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
 	session.hot->state = STELLAR_SESSION_CLOSING;
 	plugin_deliver(worker, &session, &event);
 	plugin_block_close(worker, &session);
+	// What these calls raised for others of the family.
+	plugin_drain(worker, NULL, queued);
 	if (session.cold->generation != 0)
 		atomic_fetch_sub_explicit(
 			&worker->generation_sessions[session.cold->generation % POLICY_SETS_MAX], 1,
@@ -61,15 +64,6 @@ void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason)
 	if (reason == STELLAR_CLOSED_EVICTED)
 		worker->ledger.sessions.evicted++;
 	worker->ledger.sessions.active--;
-	session_table_remove(worker->table, index);
-}
-
-void session_stage_close_all(struct worker *worker, uint8_t reason)
-{
-	uint32_t index = SESSION_NONE;
-
-	while ((index = session_table_next(worker->table, index)) != SESSION_NONE)
-		session_stage_close(worker, index, reason);
 }
 
 void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
@@ -83,6 +77,8 @@ void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
 	if (due_ms * NS_PER_MS > worker->now_ns)
 		worker->now_ns = due_ms * NS_PER_MS;
 	session_locks_expire(worker);
+	if (session_family_waits(worker, index))
+		return;
 	if ((hot->flags & SESSION_BLOCKED) != 0)
 		reason = STELLAR_CLOSED_POLICY;
 	session_stage_close(worker, index, reason);
@@ -95,6 +91,8 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns)
 	session_table_advance(worker->table, time_ns / NS_PER_MS);
 	worker->now_ns = time_ns;
 	session_locks_expire(worker);
+	if (worker->expectations.count != 0)
+		expect_advance(worker);
 }
 
 static bool is_malformed(const struct worker *worker, const struct packet *packet)
@@ -230,6 +228,8 @@ static int open_session(struct worker *worker, struct packet *packet, size_t pos
 			memory_order_relaxed);
 	worker->ledger.sessions.created++;
 	worker->ledger.sessions.active++;
+	if (worker->expectations.count != 0)
+		expect_meet(worker, *ret_index);
 	return 0;
 }
 
@@ -342,6 +342,7 @@ int session_stage(struct worker *worker, size_t position)
 			return 0;
 		}
 		raise_event(worker, STELLAR_EVENT_SESSION_OPENING);
+		session_family_raise(worker);
 	}
 	packet->verdict.session_state = session->hot->state;
 	packet->verdict.tcp_state = session->hot->tcp_state;

@@ -101,19 +101,48 @@ enum stellar_closing_reason session_get_closing_reason(const struct session *ses
 	return (enum stellar_closing_reason)(session->hot->flags >> SESSION_CLOSING_REASON_SHIFT);
 }
 
+// The handle of the callback in progress, of the session whose packet is in hand, or one lent
+// before; NULL when it is none of them.
+static struct session *find_handle(struct worker *worker, uint32_t index)
+{
+	if (worker->called != NULL && worker->called->index == index)
+		return worker->called;
+	if (worker->drained != NULL && worker->drained->index == index)
+		return worker->drained;
+	for (uint32_t i = 0; i < worker->view_count; i++) {
+		if (worker->views[i].index == index && !worker->views[i].is_cursor)
+			return &worker->views[i];
+	}
+	return NULL;
+}
+
+// A place for a handle, or NULL. Those of walks that came to their end are free again.
+static struct session *take_view(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->view_count; i++) {
+		if (worker->views[i].index == SESSION_NONE)
+			return &worker->views[i];
+	}
+	return worker->view_count < SESSION_VIEWS_MAX ? &worker->views[worker->view_count++] : NULL;
+}
+
+static struct session *lend(struct worker *worker, uint32_t index)
+{
+	struct session *view = find_handle(worker, index);
+
+	if (view != NULL)
+		return view;
+	view = take_view(worker);
+	if (view != NULL)
+		session_view(worker, index, view);
+	return view;
+}
+
 struct session *session_get_parent(const struct session *session)
 {
-	struct worker *worker = session->worker;
-	const struct session_extension *extension =
-		session_table_get_extension(worker->table, session->index);
+	uint32_t parent = session_family_get_parent(session->worker, session->index);
 
-	if (extension == NULL || extension->parent == SESSION_NONE ||
-	    worker->view_count == SESSION_VIEWS_MAX)
-		return NULL;
-	struct session *view = &worker->views[worker->view_count++];
-
-	session_view(worker, extension->parent, view);
-	return view;
+	return parent != SESSION_NONE ? lend(session->worker, parent) : NULL;
 }
 
 struct session *session_get_next_child(const struct session *session, const struct session *child)
@@ -121,16 +150,29 @@ struct session *session_get_next_child(const struct session *session, const stru
 	struct worker *worker = session->worker;
 	const struct session_extension *extension =
 		session_table_get_extension(worker->table, (child ? child : session)->index);
+	struct session *view = NULL;
 
-	if (extension == NULL || worker->view_count == SESSION_VIEWS_MAX)
+	// A walk moves one handle on, so that it can be of any length.
+	if (child != NULL && child->is_cursor) {
+		view = &worker->views[child - worker->views];
+		view->index = SESSION_NONE;
+	}
+	if (extension == NULL)
 		return NULL;
 	uint32_t index = child == NULL ? extension->first_child : extension->next_sibling;
 
 	if (index == SESSION_NONE)
 		return NULL;
-	struct session *view = &worker->views[worker->view_count++];
+	struct session *known = find_handle(worker, index);
 
+	if (known != NULL)
+		return known;
+	if (view == NULL)
+		view = take_view(worker);
+	if (view == NULL)
+		return NULL;
 	session_view(worker, index, view);
+	view->is_cursor = true;
 	return view;
 }
 
@@ -152,6 +194,10 @@ void session_record_fill(const struct session *session, struct session_record *r
 		.tcp_state = session->hot->tcp_state,
 		.blocked = (session->hot->flags & SESSION_BLOCKED) != 0,
 	};
+	uint32_t parent = session_family_get_parent(session->worker, session->index);
+
+	if (parent != SESSION_NONE)
+		ret_record->parent_id = session_table_get_id(table, parent);
 	session_table_get_endpoints(table, session->index, &ret_record->originator,
 				    &ret_record->responder);
 	for (int direction = 0; direction < STELLAR_DIRECTION_COUNT; direction++) {

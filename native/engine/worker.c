@@ -64,6 +64,18 @@ static int create_table(struct worker *worker)
 	return result;
 }
 
+static int create_expectations(struct worker *worker)
+{
+	const struct engine_config *config = &worker->engine->config;
+	const struct expectations_config expectations = {
+		.limit = config->limits.expectations,
+		.parent_limit = config->limits.expectations_session,
+		.secret = {{config->hash_seed[0], config->hash_seed[1]}},
+	};
+
+	return expectations_init(&worker->expectations, &expectations);
+}
+
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker)
 {
 	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~(size_t)63);
@@ -79,7 +91,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
-	    merge_init(worker) != 0 || create_table(worker) != 0) {
+	    merge_init(worker) != 0 || create_table(worker) != 0 ||
+	    create_expectations(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -93,6 +106,7 @@ void worker_destroy(struct worker *worker)
 		return;
 	session_table_destroy(worker->table);
 	slab_fini(&worker->blocks);
+	expectations_fini(&worker->expectations);
 	free(worker->tx);
 	free(worker->replies);
 	free(worker->merge);

@@ -23,15 +23,17 @@
 #include "engine/output.h"
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
+#include "engine/session_family.h"
 #include "engine/target.h"
 #include "packet/build.h"
 #include "packet/decode.h"
+#include "session/expectation.h"
 #include "session/table.h"
 
 #define NS_PER_MS 1000000u
 #define EVENT_QUEUE_MAX 64u
 #define EVENT_ROUNDS_MAX 2u
-#define SESSION_VIEWS_MAX 8u
+#define SESSION_VIEWS_MAX 16u
 #define METADATA_KEY_SIZE 64u
 #define NO_INTERFACE UINT16_MAX
 
@@ -69,16 +71,17 @@ struct session {
 	struct packet *packet; // behind the current event, or NULL
 	uint32_t index;
 	uint8_t direction; // of the packet
+	bool is_cursor; // lent by session_get_next_child, which moves it on
 };
 
 struct queued_event {
 	struct event event;
+	uint32_t index; // the session it belongs to
 	char key[METADATA_KEY_SIZE]; // metadata_changed
 };
 
 struct event_queue {
 	uint32_t count;
-	uint32_t next; // to deliver
 	uint64_t overflowed;
 	struct queued_event events[EVENT_QUEUE_MAX];
 };
@@ -125,9 +128,11 @@ struct worker {
 	struct session current;
 	struct event_queue queue;
 	struct plugin_host *plugin; // being called, or NULL
+	struct session *called; // for which session, while plugin is not NULL
+	struct session *drained; // whose packet raised the queue's events, while they are delivered
 	bool detach_asked;
 	bool failed;
-	struct session views[SESSION_VIEWS_MAX]; // parents lent during a callback
+	struct session views[SESSION_VIEWS_MAX]; // other sessions lent during a callback
 	uint32_t view_count;
 	bool in_hand; // packets[0] is between worker_rx and aqm_enqueue
 
@@ -135,6 +140,7 @@ struct worker {
 	uint32_t lock_count;
 	uint32_t lock_oldest; // block ids, 0: none; see session_lock.c
 	uint32_t lock_newest;
+	struct expectations expectations;
 
 	struct policy_set *policy;
 	_Atomic(struct policy_set *) policy_committed;
@@ -237,8 +243,8 @@ void session_stage_prepare(struct worker *worker, size_t count);
 // Give packets[position] its session, raise events into the queue, or settle its verdict. Returns
 // 0, or -ENOENT when it has no session.
 int session_stage(struct worker *worker, size_t position);
-void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason);
-void session_stage_close_all(struct worker *worker, uint8_t reason);
+// Close a session that has no children.
+void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t reason);
 // Move engine time forward and close what is due.
 void session_stage_advance(struct worker *worker, uint64_t time_ns);
 // session_expired_fn of the worker's table.
@@ -252,8 +258,13 @@ bool plugin_wants(const struct engine *engine, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event);
+// Queue an event of the session in hand, or of any; key: of metadata_changed, else NULL.
 void plugin_queue(struct worker *worker, const struct event *event, const char *key);
-void plugin_drain(struct worker *worker, struct session *session);
+void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
+		      const char *key);
+// Deliver what stands in the queue from place `first` on, and what that causes. session: the handle
+// of the session whose packet is in hand, or NULL; others get one of their own.
+void plugin_drain(struct worker *worker, struct session *session, uint32_t first);
 // Deliver what the session stage raised for a packet and settle its verdict.
 void plugin_stage(struct worker *worker, struct packet *packet);
 

@@ -12,6 +12,7 @@
 
 #include "session/region.h"
 #include "session/table.h"
+#include "session/tie.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define GROUP 16
@@ -157,7 +158,7 @@ static void reset(struct scan *scan, uint32_t index)
 {
 	struct session_cold *cold = &scan->table->cold[index];
 
-	scan->table->hot[index].flags &= (uint16_t)~SESSION_LOCKED;
+	scan->table->hot[index].flags &= (uint16_t)~(SESSION_LOCKED | SESSION_HAS_CHILDREN);
 	cold->timer = (struct timer_link){0};
 	if (cold->extension == 0)
 		return;
@@ -169,6 +170,7 @@ static void reset(struct scan *scan, uint32_t index)
 	extension->first_child = SESSION_NONE;
 	extension->next_sibling = SESSION_NONE;
 	extension->previous_sibling = SESSION_NONE;
+	extension->child_count = 0;
 	scan->tie_count += extension->parent != SESSION_NONE;
 }
 
@@ -323,19 +325,13 @@ static int resume_ties(struct scan *scan)
 	qsort(ties, count, sizeof(*ties), compare_ties);
 	for (uint64_t i = 0; i < count; i++) {
 		struct session_extension *child = session_table_get_extension(table, ties[i].child);
-		struct session_extension *parent =
+		const struct session_extension *parent =
 			session_table_need_extension(table, ties[i].parent);
-		bool has_elder = i > 0 && ties[i - 1].parent == ties[i].parent;
 
-		if (parent == NULL) { // no memory: it goes on by itself
+		if (parent == NULL) // no memory: it goes on by itself
 			child->parent = SESSION_NONE;
-		} else if (!has_elder) {
-			parent->first_child = ties[i].child;
-		} else {
-			child->previous_sibling = ties[i - 1].child;
-			session_table_get_extension(table, ties[i - 1].child)->next_sibling =
-				ties[i].child;
-		}
+		else
+			session_tie_add(table, ties[i].parent, ties[i].child);
 	}
 	free(ties);
 	return 0;

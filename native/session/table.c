@@ -455,7 +455,7 @@ struct session_extension *session_table_need_extension(struct session_table *tab
 static bool is_victim(const struct session_hot *hot)
 {
 	return hot->version != 0 && hot->state == STELLAR_SESSION_OPENING &&
-	       (hot->flags & SESSION_LOCKED) == 0;
+	       (hot->flags & (SESSION_LOCKED | SESSION_HAS_CHILDREN)) == 0;
 }
 
 // Nobody young is left: of the next few lines, who has been silent longest.

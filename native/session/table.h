@@ -37,9 +37,10 @@
 // evict_embryonic:
 //	index = session_table_pick_victim(table);
 //	if (index != SESSION_NONE) { close it, reason evicted; insert again }
-// Victims are sessions in OPENING that are not locked: the oldest of those younger than the
-// shortest opening timeout, then, when there is none, one that a short scan comes across. One call
-// looks at SESSION_VICTIM_WORK sessions in either way at most; none found means drop_new.
+// Victims are sessions in OPENING that are not locked and have no children: the oldest of those
+// younger than the shortest opening timeout, then, when there is none, one that a short scan comes
+// across. One call looks at SESSION_VICTIM_WORK sessions in either way at most; none found means
+// drop_new.
 //
 // Second keys (aliases). session_table_add_alias makes a session answer to a second key as well.
 // The alias stands in the extension; its index entry leads to the same session, whose hot line says
@@ -87,6 +88,7 @@ struct region_array;
 #define SESSION_SCALE_OFFERED 0x0010u // TCP: the first SYN had a window scale option
 #define SESSION_MIDSTREAM 0x0020u // TCP: picked up without its handshake
 #define SESSION_ALIAS_ORIGINATOR_IS_HIGH 0x0040u
+#define SESSION_HAS_CHILDREN 0x0080u // never a victim: its children are
 #define SESSION_BLOCKED 0x0100u // engine: drop the rest
 #define SESSION_BYPASSED 0x0200u // engine: no plugin sees the rest
 #define SESSION_BLOCKED_BY_POLICY 0x0400u // engine: the block lapses with its generation
@@ -146,9 +148,10 @@ _Static_assert(sizeof(struct session_cold) == 48, "part of the price of a sessio
 struct session_extension {
 	uint64_t address[4]; // IPv6, as in the key
 	uint32_t parent; // indices, SESSION_NONE: none
-	uint32_t first_child;
+	uint32_t first_child; // the oldest
 	uint32_t next_sibling;
-	uint32_t previous_sibling;
+	uint32_t previous_sibling; // of the oldest: the youngest
+	uint32_t child_count;
 	struct metadata *metadata;
 	struct session_key alias; // valid with SESSION_HAS_ALIAS
 };

@@ -40,6 +40,13 @@ cdef extern from "stellar/stats.h" nogil:
         uint64_t evicted
         uint64_t untracked
         uint64_t capacity
+        uint64_t children
+        uint64_t orphaned
+        uint64_t expectations
+        uint64_t expectations_announced
+        uint64_t expectations_met
+        uint64_t expectations_expired
+        uint64_t expectations_refused
 
     int64_t packet_stats_imbalance(const packet_stats *stats)
     const char *stellar_drop_reason_name(uint32_t reason)
@@ -116,6 +123,7 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t stream_kept_bytes
         uint64_t expectations
         uint64_t expectations_session
+        uint64_t children_session
 
     enum: STELLAR_TARGET_PROFILE_COUNT
     const char *stellar_target_profile_name(uint32_t profile)
@@ -162,6 +170,7 @@ cdef extern from "stellar/engine.h" nogil:
         uint8_t state
         uint8_t tcp_state
         uint8_t blocked
+        uint64_t parent_id
 
     enum: STELLAR_FULL_EVICT_EMBRYONIC
     enum: STELLAR_FULL_DROP_NEW

@@ -92,6 +92,7 @@ cdef dict session_dict(const capi.session_record *record):
         "state": state.decode() if state != NULL else "",
         "tcp_state": tcp_state.decode() if tcp_state != NULL else "",
         "blocked": bool(record.blocked),
+        "parent_id": record.parent_id or None,
     }
 
 
@@ -300,6 +301,13 @@ cdef class Engine:
             "evicted": stats.evicted,
             "untracked": stats.untracked,
             "capacity": stats.capacity,
+            "children": stats.children,
+            "orphaned": stats.orphaned,
+            "expectations": stats.expectations,
+            "expectations_announced": stats.expectations_announced,
+            "expectations_met": stats.expectations_met,
+            "expectations_expired": stats.expectations_expired,
+            "expectations_refused": stats.expectations_refused,
         }
 
     def event_counts(self):

@@ -12,7 +12,7 @@ from stellar.control.sessions import PROTOCOL_NAMES
 
 __all__ = ["add_arguments", "run"]
 
-_HEADINGS = tuple("id proto originator responder state tcp packets bytes age rule".split())
+_HEADINGS = tuple("id parent proto originator responder state tcp packets bytes age rule".split())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,7 @@ def _row(record: dict[str, Any], now_ns: int) -> tuple[object, ...]:
     rule_id = record["rule_id"]
     return (
         record["id"],
+        record.get("parent_id") or "-",
         PROTOCOL_NAMES.get(record["protocol"], record["protocol"]),
         format_endpoint(record["originator"]),
         format_endpoint(record["responder"]),

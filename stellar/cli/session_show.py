@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         ("originator", format_endpoint(record["originator"])),
         ("responder", format_endpoint(record["responder"])),
         ("state", state),
+        ("parent", record.get("parent_id") or "-"),
         ("interfaces", f"{record.get('ingress', '-')} -> {record.get('egress', '-')}"),
         ("packets", _format_directions(record["packets"])),
         ("bytes", _format_directions(record["bytes"])),

@@ -158,6 +158,7 @@ _SCHEMAS: dict[str, Schema] = {
         rule_id=_COUNT,
         rule={"type": ["string", "null"]},
         blocked=_TRUTH,
+        parent_id={"type": ["integer", "null"]},
         verdict=_TEXT,
     ),
     "SessionPage": _object(

@@ -129,6 +129,7 @@ class EngineLimits:
     stream_kept_bytes: int = _limit("in order and not yet skipped, of one direction", 262_144)
     expectations: int = _limit("sessions announced and not yet there", 65_536)
     expectations_session: int = _limit("sessions announced by one session", 64)
+    children_session: int = _limit("sessions derived from one session", 65_536)
 
 
 class TargetProfile(enum.Enum):

@@ -9,6 +9,10 @@ from stellar.engine import Engine
 __all__ = ["Figures", "session_json"]
 
 _SUMMED = ("received", "generated", "forwarded", "local", "held")
+_SESSIONS = (
+    "created", "active", "evicted", "untracked", "children", "orphaned", "expectations",
+    "expectations_announced", "expectations_met", "expectations_expired", "expectations_refused",
+)  # fmt: skip
 
 
 class Figures:
@@ -18,7 +22,7 @@ class Figures:
         self._packets: dict[str, int] = dict.fromkeys((*_SUMMED, "imbalance"), 0)
         self._bytes = {"received": 0, "forwarded": 0}
         self._dropped: dict[str, int] = {}
-        self._sessions = {"created": 0, "active": 0, "evicted": 0, "untracked": 0}
+        self._sessions = dict.fromkeys(_SESSIONS, 0)
         self._closed: dict[str, int] = {}
         self._events: dict[str, int] = {}
         self._decode_events: dict[str, int] = {}

@@ -29,6 +29,12 @@ _TOTALS = (
     ("sessions.created", "stellar_created_sessions", "Sessions made"),
     ("sessions.evicted", "stellar_evicted_sessions", "Sessions that made room for others"),
     ("sessions.untracked", "stellar_untracked_packets", "Packets that passed without a session"),
+    ("sessions.children", "stellar_child_sessions", "Sessions made as the child of another"),
+    ("sessions.orphaned", "stellar_orphaned_sessions", "Children without room for the tie"),
+    ("sessions.expectations_announced", "stellar_announced_sessions", "Sessions announced"),
+    ("sessions.expectations_met", "stellar_met_announcements", "Announced sessions that came"),
+    ("sessions.expectations_expired", "stellar_expired_announcements", "Ended without a session"),
+    ("sessions.expectations_refused", "stellar_refused_announcements", "Over a limit"),
     ("output.written", "stellar_written_event_lines", "EVE lines written"),
     ("output.lost", "stellar_lost_event_lines", "EVE lines lost"),
 )
@@ -37,6 +43,7 @@ _LEVELS = (
     ("imbalance", "stellar_imbalance_packets_gauge", "What conservation is off by: 0"),
     ("sessions.active", "stellar_active_sessions_gauge", "Sessions in the table"),
     ("sessions.capacity", "stellar_capacity_sessions_gauge", "Sessions the table can hold"),
+    ("sessions.expectations", "stellar_announced_sessions_gauge", "Announced, not yet there"),
     ("policy.generation", "stellar_policy_generation_gauge", "Policy in force; 0: none"),
 )
 # Place of a mapping from a name to a figure, metric, its label, what it counts.

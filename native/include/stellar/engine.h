@@ -67,7 +67,8 @@ struct session_timeouts {
 	X(stream_held_bytes, 1048576, "of those, out of order in one direction of a session") \
 	X(stream_kept_bytes, 262144, "of those, in order and not yet skipped, of one direction") \
 	X(expectations, 65536, "sessions announced and not yet there") \
-	X(expectations_session, 64, "of those, announced by one session")
+	X(expectations_session, 64, "of those, announced by one session") \
+	X(children_session, 65536, "sessions derived from one")
 // clang-format on
 
 struct engine_limits {
@@ -269,6 +270,7 @@ struct session_record {
 	uint8_t tcp_state; // enum stellar_tcp_state
 	uint8_t blocked;
 	uint8_t reserved[4];
+	uint64_t parent_id; // 0: it has none
 };
 
 // Copy up to count sessions of a worker, starting where *cursor says (0 first; it is moved on; 0

@@ -42,7 +42,8 @@ struct event {
 			     // bytes that differ with tcp_overlap
 	uint64_t stream_offset; // tcp_data, tcp_gap, tcp_overlap: place in the direction's stream,
 				// 0 is the first byte after the SYN, or the first byte seen
-	struct session *child; // child_opening: the child; the event is its parent's
+	struct session *child; // child_opening: the child, whose packet is in hand; the event is
+			       // its parent's, session_opening of the child came before
 };
 
 // The event this callback is called for. Worker thread, valid during the call; NULL outside one.

@@ -89,7 +89,8 @@ STELLAR_PUBLIC void *pm_session_plugin_state(const struct session *session);
 STELLAR_PUBLIC uint16_t pm_session_plugin_id(const struct session *session);
 
 // No further event of this session to this plugin. Takes effect after the callback, which then
-// frees the context. Returns 0, or -EBUSY for an owner: give the session back first.
+// frees the context. Returns 0; -EBUSY for an owner: give the session back first; -EINVAL for a
+// session that is not this callback's.
 STELLAR_PUBLIC int pm_session_detach_me(struct session *session);
 
 // Own the session: the others are muted for it. Those called before that need session_closing get

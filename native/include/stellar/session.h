@@ -100,11 +100,17 @@ STELLAR_PUBLIC uint32_t session_get_generation(const struct session *session);
 STELLAR_PUBLIC enum stellar_closing_reason
 session_get_closing_reason(const struct session *session);
 
-// Parent of a child session, or NULL. Valid during the call.
+// Other sessions of the family: handles that are lent for the rest of the callback, at most 16 at a
+// time (NULL then). Through them everything may be read, metadata set (metadata_changed is raised
+// for that session and its plugins), the session locked, taken over, bypassed, and sessions
+// announced. What is about the packet in hand or about this callback is refused with -EINVAL: a
+// verdict, pm_session_detach_me.
+
+// Parent of a child session, or NULL. The parent opened before and closes after its children.
 STELLAR_PUBLIC struct session *session_get_parent(const struct session *session);
 
-// Children, oldest first: NULL gives the first, a child the one after it; NULL at the end. Valid
-// during the call.
+// Children, oldest first: NULL gives the first, a child the one after it; NULL at the end. The
+// handle given as child is used up: it may be the one that is returned.
 STELLAR_PUBLIC struct session *session_get_next_child(const struct session *session,
 						      const struct session *child);
 

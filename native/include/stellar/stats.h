@@ -95,6 +95,14 @@ struct session_stats {
 	uint64_t evicted; // equals closed[STELLAR_CLOSED_EVICTED]
 	uint64_t untracked; // packets that passed without a session: pass_untracked
 	uint64_t capacity;
+	uint64_t children; // created as the child of another session
+	uint64_t orphaned; // would have been a child, had there been room for the tie
+	// announced = met + expired + expectations
+	uint64_t expectations; // a level: announced and not yet there
+	uint64_t expectations_announced; // renewals are not counted
+	uint64_t expectations_met;
+	uint64_t expectations_expired; // their time, or the session that announced them, ended
+	uint64_t expectations_refused; // a limit, or no memory
 };
 
 // Sum of dropped[] without the guard.

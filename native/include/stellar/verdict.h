@@ -71,8 +71,8 @@ struct verdict_request {
 
 // Ask for a verdict on the current packet. Requests merge: drop beats hold beats pass beats
 // continue; block and reply go with drop. A request never weakens an earlier one.
-// Worker thread, inside a callback. Returns 0; -EINVAL when there is no current packet, reply or
-// block comes without DROP, or a value is out of range; -ENOSYS for HOLD.
+// Worker thread, inside a callback. Returns 0; -EINVAL when there is no current packet or it is not
+// this session's, reply or block comes without DROP, or a value is out of range; -ENOSYS for HOLD.
 STELLAR_PUBLIC int session_set_verdict(struct session *session,
 				       const struct verdict_request *request);
 

@@ -274,7 +274,7 @@ static void test_children_hang_on_their_parent_oldest_first(void **state)
 		session_table_get_extension(left->table, left->index[0]);
 	const uint32_t order[] = {3, 5, 7};
 	uint32_t child = parent->first_child;
-	uint32_t previous = SESSION_NONE;
+	uint32_t previous = left->index[7]; // the oldest knows the youngest
 	for (size_t i = 0; i < 3; i++) {
 		const struct session_extension *extension =
 			session_table_get_extension(left->table, child);
@@ -285,6 +285,8 @@ static void test_children_hang_on_their_parent_oldest_first(void **state)
 		child = extension->next_sibling;
 	}
 	assert_int_equal(child, SESSION_NONE);
+	assert_int_equal(parent->child_count, 3);
+	assert_true((left->table->hot[left->index[0]].flags & SESSION_HAS_CHILDREN) != 0);
 }
 
 static void test_child_of_nobody_goes_on_by_itself(void **state)

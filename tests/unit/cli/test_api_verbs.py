@@ -28,6 +28,7 @@ RECORD = {
     "state": "active",
     "tcp_state": "established",
     "blocked": False,
+    "parent_id": 5,
 }
 
 
@@ -116,11 +117,11 @@ def test_sessions_are_a_table(command, fake_engine):
 
     headings, row = out.splitlines()
     assert code == 0 and err == ""
-    assert (
-        headings.split() == "ID PROTO ORIGINATOR RESPONDER STATE TCP PACKETS BYTES AGE RULE".split()
+    assert headings.split() == (
+        "ID PARENT PROTO ORIGINATOR RESPONDER STATE TCP PACKETS BYTES AGE RULE".split()
     )
-    assert row.split()[:8] == [
-        "7", "tcp", "192.0.2.1:40000", "[2001:db8::10]:80", "active", "established", "3/2",
+    assert row.split()[:9] == [
+        "7", "5", "tcp", "192.0.2.1:40000", "[2001:db8::10]:80", "active", "established", "3/2",
         "300B/2.0KiB",
     ]  # fmt: skip
 
@@ -152,6 +153,7 @@ def test_session_is_shown_with_its_verdict(command, fake_engine, policy):
 
     assert code == 0
     assert "state:         active (tcp established)" in out
+    assert "parent:        5\n" in out
     assert "verdict:       allowed by rule 1 (allow-web) of policy generation 1" in out
 
 
