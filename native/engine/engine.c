@@ -421,6 +421,14 @@ void engine_get_session_stats(const struct engine *engine, struct session_stats 
 	*ret_stats = sum.sessions;
 }
 
+void engine_get_stream_stats(const struct engine *engine, struct stream_stats *ret_stats)
+{
+	struct ledger sum;
+
+	sum_ledgers(engine, &sum);
+	*ret_stats = sum.streams;
+}
+
 uint64_t engine_get_event_count(const struct engine *engine, uint32_t event)
 {
 	struct ledger sum;

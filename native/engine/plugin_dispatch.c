@@ -238,6 +238,7 @@ void plugin_block_close(struct worker *worker, struct session *session)
 	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
 		free_context(worker, session, worker->engine->plugins[__builtin_ctzll(left)]);
 	session_lock_release(session);
+	stream_stage_release(worker, session);
 	slab_put(&worker->blocks, session->cold->context);
 	session->cold->context = 0;
 	session->block = NULL;
@@ -372,9 +373,12 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	if (packet->verdict.disposition == STELLAR_DROP ||
 	    (session->hot->flags & SESSION_BYPASSED) != 0) {
 		worker->queue.count = 0;
+		stream_stage_settle(worker, session);
 		return;
 	}
 	plugin_drain(worker, session, 0);
+	stream_stage(worker, packet);
 	settle(session, &packet->verdict);
 	settle_bypass(worker, session, packet);
+	stream_stage_settle(worker, session);
 }

@@ -131,6 +131,9 @@ int engine_set_plugin_entry(struct engine *engine, uint16_t plugin_id, uint32_t 
 	return 0;
 }
 
+#define EVENTS_OF_STREAMS \
+	(STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_DATA) | STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_GAP) | \
+	 STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_OVERLAP))
 #define EVENTS_AT_THE_ENDS \
 	(STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING) | \
 	 STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_CLOSING))
@@ -165,6 +168,8 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 			engine->interested |= UINT64_C(1) << i;
 		if ((host->plugin->events & ~EVENTS_AT_THE_ENDS) != 0)
 			engine->watching |= UINT64_C(1) << i;
+		if ((host->plugin->events & EVENTS_OF_STREAMS) != 0)
+			engine->stream_interest |= UINT64_C(1) << i;
 		if (host->plugin->load != NULL)
 			result = host->plugin->load(host, &host->state);
 		if (result != 0) {

@@ -65,6 +65,7 @@ struct plugin_block {
 	uint32_t lock_previous; // blocks locked before and after this one, 0: none
 	uint32_t lock_next;
 	uint32_t session_index;
+	uint32_t stream; // id of the session's stream record, 0: none
 	uint16_t lock_plugin_id;
 	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
 	uint8_t contexts[]; // 8-byte aligned

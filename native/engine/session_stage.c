@@ -50,6 +50,7 @@ void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t re
 
 	session_view(worker, index, &session);
 	session_set_closing_reason(&session, reason);
+	stream_stage_end(worker, &session);
 	record_session(worker, &session, reason);
 	session.hot->state = STELLAR_SESSION_CLOSING;
 	plugin_deliver(worker, &session, &event);
@@ -236,10 +237,7 @@ static int open_session(struct worker *worker, struct packet *packet, size_t pos
 // Follow TCP. Returns 0, -EAGAIN (the ports are reused: begin again), or -EINVAL (drop).
 static int track_tcp(struct worker *worker, struct session *session)
 {
-	struct packet *packet = session->packet;
-	struct tcp_outcome outcome =
-		tcp_track(session->hot, &packet->tcp, packet->payload_length,
-			  (enum stellar_direction)session->direction, tcp_options(worker));
+	struct tcp_outcome outcome = stream_stage_track(worker, session, tcp_options(worker));
 
 	if (outcome.code == TCP_REOPEN)
 		return -EAGAIN;
@@ -341,6 +339,8 @@ int session_stage(struct worker *worker, size_t position)
 			session->hot->flags |= SESSION_BLOCKED;
 			return 0;
 		}
+		if (session->block != NULL)
+			stream_stage_open(worker, session);
 		raise_event(worker, STELLAR_EVENT_SESSION_OPENING);
 		session_family_raise(worker);
 	}

@@ -88,9 +88,11 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&worker->border, NULL);
 	slab_init(&worker->blocks, engine->block_size);
+	int streams = stream_stage_init(worker);
+
 	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
-	if (worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
+	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
 	    merge_init(worker) != 0 || create_table(worker) != 0 ||
 	    create_expectations(worker) != 0) {
 		worker_destroy(worker);
@@ -105,6 +107,7 @@ void worker_destroy(struct worker *worker)
 	if (worker == NULL)
 		return;
 	session_table_destroy(worker->table);
+	stream_stage_fini(worker);
 	slab_fini(&worker->blocks);
 	expectations_fini(&worker->expectations);
 	free(worker->tx);

@@ -24,6 +24,7 @@
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
 #include "engine/session_family.h"
+#include "engine/stream_stage.h"
 #include "engine/target.h"
 #include "packet/build.h"
 #include "packet/decode.h"
@@ -90,6 +91,7 @@ struct event_queue {
 struct ledger {
 	struct packet_stats packets;
 	struct session_stats sessions;
+	struct stream_stats streams;
 	uint64_t events[STELLAR_EVENT_COUNT];
 	uint64_t decode_events[STELLAR_DECODE_EVENT_COUNT];
 };
@@ -136,6 +138,8 @@ struct worker {
 	uint32_t view_count;
 	bool in_hand; // packets[0] is between worker_rx and aqm_enqueue
 
+	struct stream_stage stream;
+
 	struct slab blocks; // struct plugin_block of sessions, by session_cold.context
 	uint32_t lock_count;
 	uint32_t lock_oldest; // block ids, 0: none; see session_lock.c
@@ -172,6 +176,7 @@ struct engine {
 	uint64_t interest[STELLAR_EVENT_COUNT]; // plugins that need an event
 	uint64_t interested; // in anything
 	uint64_t watching; // interested in what comes between opening and closing
+	uint64_t stream_interest; // in the bytes of TCP sessions
 	uint32_t block_size;
 	struct worker **workers;
 	bool start_tried; // also when it failed

@@ -212,6 +212,8 @@ STELLAR_PUBLIC void engine_get_packet_stats(const struct engine *engine,
 					    struct packet_stats *ret_stats);
 STELLAR_PUBLIC void engine_get_session_stats(const struct engine *engine,
 					     struct session_stats *ret_stats);
+STELLAR_PUBLIC void engine_get_stream_stats(const struct engine *engine,
+					    struct stream_stats *ret_stats);
 
 // Times an event was raised, and times a decode event was set. Any thread.
 STELLAR_PUBLIC uint64_t engine_get_event_count(const struct engine *engine, uint32_t event);

@@ -105,6 +105,19 @@ struct session_stats {
 	uint64_t expectations_refused; // a limit, or no memory
 };
 
+// Counters of TCP streams that were put in order because some plugin wanted their bytes.
+struct stream_stats {
+	uint64_t opened; // sessions
+	uint64_t active; // a level: records now
+	uint64_t delivered_bytes; // in tcp_data
+	uint64_t held_bytes; // a level: memory that holds what is out of order
+	uint64_t gaps; // times bytes were left out
+	uint64_t gap_bytes;
+	uint64_t overlaps; // segments that contradict what was known
+	uint64_t limited; // times a limit made bytes be left out
+	uint64_t no_memory; // sessions that could not have a record
+};
+
 // Sum of dropped[] without the guard.
 STELLAR_PUBLIC uint64_t packet_stats_dropped(const struct packet_stats *stats);
 

@@ -10,6 +10,12 @@ local view = host.use("view/view")
 
 local DATA_MAX_BYTES = 65536
 
+local STREAM_EVENTS = {
+    [tonumber(C.STELLAR_EVENT_TCP_DATA)] = true,
+    [tonumber(C.STELLAR_EVENT_TCP_GAP)] = true,
+    [tonumber(C.STELLAR_EVENT_TCP_OVERLAP)] = true,
+}
+
 local names = host.names(C.stellar_event_name)
 local reasons = host.names(C.stellar_closing_reason_name)
 
@@ -47,10 +53,24 @@ function methods.key(self)
     end
 end
 
--- The bytes, with udp_data; "" when the event has none.
+-- The bytes, with tcp_data, tcp_overlap and udp_data; "" when the event has none.
 function methods.data(self)
     view.check(self, "event")
     return view.text(call.event.data, call.event.data_length, DATA_MAX_BYTES)
+end
+
+-- Place of the bytes in the direction's stream, with tcp_data, tcp_gap and tcp_overlap; else nil.
+function methods.offset(self)
+    view.check(self, "event")
+    if STREAM_EVENTS[call.event.type] then
+        return tonumber(call.event.stream_offset)
+    end
+end
+
+-- Bytes that the event is about; with tcp_gap those that are missing.
+function methods.length(self)
+    view.check(self, "event")
+    return call.event.data_length
 end
 
 return function()

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "engine/stream_stage.h"
+
+#include <stellar/plugin.h>
+
+#include "engine/worker.h"
+#include "packet/decode.h"
+#include "session/tcp.h"
+
+#define PROTOCOL_TCP 6
+
+int stream_stage_init(struct worker *worker)
+{
+	const struct engine *engine = worker->engine;
+	struct stream_stage *stage = &worker->stream;
+
+	slab_init(&stage->records, sizeof(struct stream));
+	if (engine->stream_interest == 0)
+		return 0;
+	return stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
+				  engine->config.limits.stream_held_bytes,
+				  engine->config.hash_seed[0] ^ worker->id);
+}
+
+void stream_stage_fini(struct worker *worker)
+{
+	stream_memory_fini(&worker->stream.memory);
+	slab_fini(&worker->stream.records);
+}
+
+struct stream *stream_stage_get(const struct session *session)
+{
+	if (session->block == NULL || session->block->stream == 0)
+		return NULL;
+	return slab_record(&session->worker->stream.records, session->block->stream);
+}
+
+// Plugins that may still be given bytes of the session.
+static uint64_t get_wanting(const struct worker *worker, const struct session *session)
+{
+	uint64_t wanting = worker->engine->stream_interest & ~session->block->detached;
+	uint64_t left = wanting;
+
+	if (session->block->owner_id != STELLAR_PLUGIN_NONE)
+		left = wanting &= UINT64_C(1) << session->block->owner_id;
+	for (; left != 0; left &= left - 1) {
+		int id = __builtin_ctzll(left);
+
+		if (atomic_load_explicit(&worker->engine->plugins[id]->disabled,
+					 memory_order_relaxed))
+			wanting &= ~(UINT64_C(1) << id);
+	}
+	return wanting;
+}
+
+struct tcp_outcome stream_stage_track(struct worker *worker, const struct session *session,
+				      unsigned options)
+{
+	const struct packet *packet = session->packet;
+	struct stream *stream = stream_stage_get(session);
+	enum stellar_direction direction = (enum stellar_direction)session->direction;
+	struct tcp_outcome outcome =
+		stream == NULL ? tcp_track(session->hot, &packet->tcp, packet->payload_length,
+					   direction, options)
+			       : tcp_track_endpoints(session->hot, &stream->endpoints, &packet->tcp,
+						     packet->payload_length, direction, options);
+
+	worker->stream.payload = outcome.payload;
+	return outcome;
+}
+
+void stream_stage_open(struct worker *worker, struct session *session)
+{
+	const struct packet *packet = session->packet;
+	const struct engine *engine = worker->engine;
+	struct packet_endpoint originator;
+	struct packet_endpoint responder;
+
+	if (packet->protocol != PROTOCOL_TCP || get_wanting(worker, session) == 0)
+		return;
+	uint32_t id = slab_get(&worker->stream.records);
+
+	if (id == 0) {
+		worker->ledger.streams.no_memory++;
+		return;
+	}
+	session->block->stream = id;
+	worker->ledger.streams.opened++;
+	worker->ledger.streams.active++;
+	struct stream *stream = stream_stage_get(session);
+
+	session_table_get_endpoints(worker->table, session->index, &originator, &responder);
+	stream->directions[STELLAR_FORWARD].profile = target_list_lookup(
+		&engine->targets, &responder.address, engine->config.target_profile);
+	stream->directions[STELLAR_REVERSE].profile = target_list_lookup(
+		&engine->targets, &originator.address, engine->config.target_profile);
+	tcp_endpoints_open(&stream->endpoints, session->hot, &packet->tcp, packet->payload_length,
+			   (enum stellar_direction)session->direction);
+}
+
+static void release_direction(struct worker *worker, struct stream_direction *direction)
+{
+	stream_direction_clear(&worker->stream.memory, direction);
+	direction->is_given_up = true;
+}
+
+void stream_stage_release(struct worker *worker, struct session *session)
+{
+	struct stream *stream = stream_stage_get(session);
+
+	if (stream == NULL)
+		return;
+	release_direction(worker, &stream->directions[STELLAR_FORWARD]);
+	release_direction(worker, &stream->directions[STELLAR_REVERSE]);
+	slab_put(&worker->stream.records, session->block->stream);
+	session->block->stream = 0;
+	worker->ledger.streams.active--;
+	worker->ledger.streams.held_bytes = worker->stream.memory.held_bytes;
+}
+
+void stream_stage_settle(struct worker *worker, struct session *session)
+{
+	if (stream_stage_get(session) == NULL)
+		return;
+	if ((session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0 ||
+	    get_wanting(worker, session) == 0)
+		stream_stage_release(worker, session);
+}
+
+// Raise an event of a direction to all that want it.
+static void raise(struct worker *worker, struct session *session, struct event *event)
+{
+	uint32_t queued = worker->queue.count;
+
+	event->time_ns = worker->now_ns;
+	event->packet = session->packet;
+	plugin_deliver(worker, session, event);
+	plugin_drain(worker, session, queued);
+}
+
+static void deliver_data(struct worker *worker, struct session *session, uint8_t direction,
+			 struct stream_chunk chunk)
+{
+	struct event event = {
+		.type = STELLAR_EVENT_TCP_DATA,
+		.direction = direction,
+		.data = chunk.data,
+		.data_length = chunk.length,
+		.stream_offset = chunk.offset,
+	};
+
+	if (chunk.length == 0)
+		return;
+	worker->ledger.streams.delivered_bytes += chunk.length;
+	worker->stream.chunk = &chunk;
+	worker->stream.direction = direction;
+	raise(worker, session, &event);
+	worker->stream.chunk = NULL;
+}
+
+// Deliver a chunk without an urgent byte that its receiver takes out.
+static void deliver_chunk(struct worker *worker, struct session *session, uint8_t direction_id,
+			  const struct stream_chunk *chunk)
+{
+	struct stream *stream = stream_stage_get(session);
+	struct stream_direction *direction = &stream->directions[direction_id];
+	struct tcp_endpoint *receiver = &stream->endpoints.receiver[direction_id];
+	uint64_t first = chunk->offset - direction->urgent_passed;
+	uint32_t before = chunk->length;
+
+	if (receiver->has_urgent) {
+		uint32_t sequence = direction->base + (uint32_t)chunk->offset;
+
+		before = receiver->urgent - sequence;
+	}
+	if (before >= chunk->length) {
+		deliver_data(worker, session, direction_id,
+			     (struct stream_chunk){first, chunk->data, chunk->length, 0});
+		return;
+	}
+	receiver->has_urgent = false;
+	direction->urgent_passed++;
+	deliver_data(worker, session, direction_id,
+		     (struct stream_chunk){first, chunk->data, before, 0});
+	deliver_data(worker, session, direction_id,
+		     (struct stream_chunk){first + before, chunk->data + before + 1,
+					   chunk->length - before - 1, 0});
+}
+
+// Deliver what was held and comes next now.
+static void deliver_held(struct worker *worker, struct session *session, uint8_t direction_id)
+{
+	struct stream_memory *memory = &worker->stream.memory;
+	struct stream_direction *direction = &stream_stage_get(session)->directions[direction_id];
+	struct stream_chunk chunk;
+
+	while (stream_next(memory, direction, &chunk)) {
+		deliver_chunk(worker, session, direction_id, &chunk);
+		stream_put_piece(memory, chunk.piece);
+	}
+}
+
+// Leave out what is missing before an offset. Returns false when nothing was.
+static bool raise_gap(struct worker *worker, struct session *session, uint8_t direction_id,
+		      uint64_t offset)
+{
+	struct stream_direction *direction = &stream_stage_get(session)->directions[direction_id];
+	uint64_t place = direction->next - direction->urgent_passed;
+	uint64_t missing = stream_skip_to(&worker->stream.memory, direction, offset);
+	struct event event = {
+		.type = STELLAR_EVENT_TCP_GAP,
+		.direction = direction_id,
+		.data_length = (uint32_t)missing,
+		.stream_offset = place,
+	};
+
+	if (missing == 0)
+		return false;
+	worker->ledger.streams.gaps++;
+	worker->ledger.streams.gap_bytes += missing;
+	raise(worker, session, &event);
+	return true;
+}
+
+// The receiver has acknowledged bytes: those we never saw will not come.
+static void take_acknowledgment(struct worker *worker, struct session *session)
+{
+	uint8_t direction_id = session->direction ^ 1;
+	struct stream_direction *direction = &stream_stage_get(session)->directions[direction_id];
+	uint32_t acked = session->hot->acked[session->direction];
+
+	if ((session->packet->tcp.flags & STELLAR_TCP_ACK) == 0 || !direction->is_open ||
+	    direction->is_given_up)
+		return;
+	if (direction->has_pending) {
+		stream_settle_pending(&worker->stream.memory, direction, acked);
+		deliver_held(worker, session, direction_id);
+	}
+	for (;;) {
+		int64_t offset = stream_get_offset_of(direction, acked);
+
+		if (offset <= (int64_t)direction->next ||
+		    !raise_gap(worker, session, direction_id, (uint64_t)offset))
+			return;
+		deliver_held(worker, session, direction_id);
+	}
+}
+
+// The direction's numbers begin with a SYN, or with the first byte seen.
+static void open_direction(struct worker *worker, const struct session *session,
+			   struct stream_direction *direction)
+{
+	const struct packet *packet = session->packet;
+	uint8_t state = session->hot->tcp_state;
+
+	if ((packet->tcp.flags & STELLAR_TCP_SYN) == 0) {
+		if (!direction->is_open && worker->stream.payload == TCP_PAYLOAD_TAKEN &&
+		    packet->payload_length > 0)
+			stream_direction_open(direction, packet->tcp.sequence);
+		return;
+	}
+	// A SYN sent again may bring other numbers, as long as the handshake is not over.
+	if (state != STELLAR_TCP_SYN_SENT && state != STELLAR_TCP_SIMULTANEOUS_OPEN &&
+	    state != STELLAR_TCP_SYN_RECEIVED)
+		return;
+	if (direction->is_open &&
+	    (direction->next != 0 || direction->base == packet->tcp.sequence + 1))
+		return;
+	stream_direction_clear(&worker->stream.memory, direction);
+	stream_direction_open(direction, packet->tcp.sequence + 1);
+}
+
+// Say that a segment contradicts what is known. Inline it goes no further. Returns true then.
+static bool raise_overlap(struct worker *worker, struct session *session,
+			  const struct stream_segment *segment)
+{
+	uint8_t direction_id = session->direction;
+	struct stream_direction *direction = &stream_stage_get(session)->directions[direction_id];
+	struct verdict *verdict = &session->packet->verdict;
+	bool is_inline = worker->engine->config.is_inline;
+	struct stream_chunk chunk;
+
+	if (!stream_find_difference(&worker->stream.memory, direction, segment, &chunk))
+		return false;
+	struct event event = {
+		.type = STELLAR_EVENT_TCP_OVERLAP,
+		.direction = direction_id,
+		.data = chunk.data,
+		.data_length = chunk.length,
+		.stream_offset = chunk.offset - direction->urgent_passed,
+	};
+
+	worker->ledger.streams.overlaps++;
+	if (is_inline) {
+		verdict->disposition = STELLAR_DROP;
+		verdict->drop_reason = STELLAR_DROPPED_STREAM_OVERLAP;
+		verdict->disposition_plugin_id = STELLAR_PLUGIN_NONE;
+	}
+	raise(worker, session, &event);
+	return is_inline;
+}
+
+// No room for a segment: what is held goes out after a gap, until there is room.
+static void make_room(struct worker *worker, struct session *session,
+		      const struct stream_segment *segment)
+{
+	struct stream_direction *direction =
+		&stream_stage_get(session)->directions[session->direction];
+	uint64_t start = (uint64_t)stream_get_offset_of(direction, segment->sequence);
+
+	worker->ledger.streams.limited++;
+	raise_gap(worker, session, session->direction, start);
+	deliver_held(worker, session, session->direction);
+}
+
+static void take_payload(struct worker *worker, struct session *session)
+{
+	const struct packet *packet = session->packet;
+	struct stream_direction *direction =
+		&stream_stage_get(session)->directions[session->direction];
+	bool is_syn = (packet->tcp.flags & STELLAR_TCP_SYN) != 0;
+	struct stream_segment segment = {
+		.sequence = packet->tcp.sequence + is_syn,
+		.length = packet->payload_length,
+		.data = packet->frame.data + packet->payload_offset,
+	};
+	struct stream_chunk chunk;
+
+	if (!direction->is_open || direction->is_given_up)
+		return;
+	if (worker->stream.payload == TCP_PAYLOAD_PENDING) {
+		if (stream_hold_pending(&worker->stream.memory, direction, &segment) != 0)
+			worker->ledger.streams.limited++;
+		return;
+	}
+	if (worker->stream.payload != TCP_PAYLOAD_TAKEN)
+		return;
+	if ((packet->tcp.flags & STELLAR_TCP_FIN) != 0)
+		stream_set_end(direction, segment.sequence + segment.length);
+	if (segment.length == 0)
+		return;
+	// Nobody acknowledged the SYN's data, but its sender knows what became of it.
+	stream_settle_pending(&worker->stream.memory, direction, segment.sequence);
+	if (raise_overlap(worker, session, &segment))
+		return;
+	while (stream_insert(&worker->stream.memory, direction, &segment, &chunk) != 0)
+		make_room(worker, session, &segment);
+	deliver_chunk(worker, session, session->direction, &chunk);
+	deliver_held(worker, session, session->direction);
+}
+
+// What the TCP rules ask of us: the next byte that the receiver has not got.
+static void tell_expected(struct session *session, uint8_t direction_id)
+{
+	struct stream *stream = stream_stage_get(session);
+	const struct stream_direction *direction = &stream->directions[direction_id];
+	struct tcp_endpoint *receiver = &stream->endpoints.receiver[direction_id];
+
+	if (direction->is_given_up)
+		receiver->expected = session->hot->acked[direction_id ^ 1];
+	else if (direction->is_open)
+		receiver->expected =
+			stream_get_next_sequence(direction) + (direction->next == direction->end);
+}
+
+void stream_stage(struct worker *worker, struct packet *packet)
+{
+	struct session *session = &worker->current;
+	struct stream *stream = stream_stage_get(session);
+
+	if (stream == NULL || !packet->has_transport ||
+	    (packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline))
+		return;
+	take_acknowledgment(worker, session);
+	open_direction(worker, session, &stream->directions[session->direction]);
+	take_payload(worker, session);
+	tell_expected(session, STELLAR_FORWARD);
+	tell_expected(session, STELLAR_REVERSE);
+	worker->ledger.streams.held_bytes = worker->stream.memory.held_bytes;
+}
+
+void stream_stage_end(struct worker *worker, struct session *session)
+{
+	struct stream *stream = stream_stage_get(session);
+
+	for (uint8_t id = 0; stream != NULL && id < STELLAR_DIRECTION_COUNT; id++) {
+		struct stream_direction *direction = &stream->directions[id];
+
+		if (session_table_get_packets(worker->table, session->index,
+					      (enum stellar_direction)(id ^ 1)) != 0)
+			continue;
+		direction->has_pending = false;
+		deliver_held(worker, session, id);
+		while (direction->held != 0 && raise_gap(worker, session, id, STREAM_NO_END))
+			deliver_held(worker, session, id);
+	}
+}

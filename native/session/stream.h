@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Puts the bytes of a TCP session in order, as their receiver does.
+//
+// Record. A session whose bytes some plugin wants has a struct stream, made when it opens: what the
+// TCP rules keep of both receivers, and two directions. Its owner is the engine's stream stage,
+// which knows plugins and events; nothing here does. All that grows is a block of the worker's
+// struct stream_memory.
+//
+// Offsets are 64 bits: 0 is the first byte after the SYN, or the first byte seen. Sequence numbers
+// are placed by their distance from `next`, modulo 2^32. An urgent byte that the receiver takes out
+// of its stream (tcp_endpoint.urgent) is not delivered and not counted: what is delivered goes by
+// offset - urgent_passed.
+//
+// A segment's way:
+//	stream_find_difference	bytes of it that contradict what is known (below)
+//	stream_insert		what comes next in order is given back as it is, in the packet;
+//				the rest is copied into a piece (stream_pieces.h)
+//	stream_next		again and again: what was held and is in order now
+//	stream_skip_to		what will never come is left out
+//
+// Bounds. Blocks that hold a direction's pieces are at most held_bytes_max, overhead included; all
+// streams of the worker live in the pool's range. stream_insert says -ENOSPC or -ENOMEM before it
+// has changed anything; the caller leaves a gap out, which makes room, and asks again.
+//
+// Overlaps: which byte stays when two held segments have the same place? Bytes that were delivered
+// stay always. The profiles follow Novak, Sturges, "Target-Based TCP Stream Reassembly" (2007),
+// and where the table leaves a case open the source named here:
+//
+// first: the old byte stays (Windows Vista and later, too).
+//
+// last: the new byte replaces it.
+//
+// bsd: the new one where its segment starts further left than the held piece, which was cut at
+// others before; tcp_reass() of 4.4BSD (Wright, Stevens 1995, 27.9).
+//
+// windows: as bsd; Windows 2000, XP and 2003 in the table.
+//
+// bsd_right: the new one where its segment starts further right, or equally. The table has no such
+// TCP; Shankar, Paxson (2003) have it for fragments.
+//
+// linux: the byte of the segment that starts further left; starting equally, the new one if it ends
+// further right: tcp_data_queue_ofo() of Linux 4.9 and later. A segment that begins where the one
+// before it ends is one with it (tcp_ooo_try_coalesce()). Joining for want of memory
+// (tcp_collapse()) is not followed: the receiver's memory can't be seen from here.
+//
+// solaris: the one that ends further right; ending equally, the one that starts further left, and
+// of two that are the same the new one, but for the first of the list:
+// tcp_reass_elim_overlap() of OpenSolaris.
+//
+// What contradicts. A segment is compared with held pieces, byte by byte. Bytes that were delivered
+// are not kept, and not compared.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "session/stream_pieces.h"
+#include "session/stream_pool.h"
+#include "session/tcp.h"
+
+#define STREAM_NO_END UINT64_MAX
+
+struct stream_memory {
+	struct stream_pool pool;
+	uint64_t random; // of priorities
+	uint64_t held_bytes_max; // of one direction
+	uint64_t held_bytes; // of all: a level
+};
+
+struct stream_direction {
+	uint64_t next; // offset of the byte to be delivered next
+	uint64_t end; // offset after the last byte, or STREAM_NO_END while there was no FIN
+	uint32_t base; // sequence number of offset 0
+	uint32_t held; // root of the pieces
+	uint32_t held_bytes; // blocks of the pieces
+	uint32_t urgent_passed; // urgent bytes before `next`
+	uint8_t profile; // enum stellar_target_profile of the receiver
+	bool is_open; // base is known
+	bool is_given_up; // nobody wants it any more
+	bool has_pending; // what is held came with a SYN, and may not be taken
+};
+
+struct stream {
+	struct tcp_endpoints endpoints;
+	struct stream_direction directions[2];
+};
+
+// Bytes to deliver.
+struct stream_chunk {
+	uint64_t offset;
+	const uint8_t *data;
+	uint32_t length;
+	uint32_t piece; // give it to stream_put_piece afterwards; 0: the bytes are the packet's
+};
+
+// The payload of a segment.
+struct stream_segment {
+	uint32_t sequence;
+	uint32_t length;
+	const uint8_t *data;
+};
+
+// Reserve the memory of a worker's streams. Returns 0 or -ENOMEM.
+int stream_memory_init(struct stream_memory *memory, uint64_t memory_bytes, uint64_t held_bytes_max,
+		       uint64_t seed);
+void stream_memory_fini(struct stream_memory *memory);
+
+// Begin a direction with the sequence number of its first byte.
+void stream_direction_open(struct stream_direction *direction, uint32_t sequence);
+// Let go of what is held.
+void stream_direction_clear(struct stream_memory *memory, struct stream_direction *direction);
+
+// Where a sequence number is; below 0: before the first byte.
+int64_t stream_get_offset_of(const struct stream_direction *direction, uint32_t sequence);
+// Sequence number of the byte to be delivered next.
+uint32_t stream_get_next_sequence(const struct stream_direction *direction);
+
+// The direction ends with the byte before this sequence number, unless it ended before.
+void stream_set_end(struct stream_direction *direction, uint32_t sequence);
+
+// Where the segment contradicts held bytes. Returns false when nowhere; otherwise the chunk is what
+// it says from the first to the last byte that differs.
+bool stream_find_difference(const struct stream_memory *memory,
+			    const struct stream_direction *direction,
+			    const struct stream_segment *segment, struct stream_chunk *ret_chunk);
+
+// Take what is new of a segment. *ret_chunk is what can be delivered at once, of length 0 when
+// there is nothing. Returns 0; -ENOSPC (held_bytes_max) or -ENOMEM (the pool is full): nothing was
+// changed.
+int stream_insert(struct stream_memory *memory, struct stream_direction *direction,
+		  const struct stream_segment *segment, struct stream_chunk *ret_chunk);
+
+// What was held and comes next in order. Returns false when there is nothing. The chunk's piece is
+// the caller's.
+bool stream_next(struct stream_memory *memory, struct stream_direction *direction,
+		 struct stream_chunk *ret_chunk);
+void stream_put_piece(struct stream_memory *memory, uint32_t piece);
+
+// Leave out what is missing before an offset, at most up to the first held byte. Returns the number
+// of bytes left out.
+uint64_t stream_skip_to(const struct stream_memory *memory, struct stream_direction *direction,
+			uint64_t offset);
+
+// Keep the data of a SYN until it is known whether its receiver takes it: stream_next gives nothing
+// until then. A second SYN's is not looked at. Returns 0, -ENOSPC or -ENOMEM: it is not kept.
+int stream_hold_pending(struct stream_memory *memory, struct stream_direction *direction,
+			const struct stream_segment *segment);
+
+// Data of a SYN was acknowledged up to this sequence number: what is beyond was not taken.
+void stream_settle_pending(struct stream_memory *memory, struct stream_direction *direction,
+			   uint32_t acknowledgment);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Whose bytes stay where a new segment overlaps a held piece: the profiles of stream.h. Pure.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "session/stream.h"
+
+// What is new of a segment, by offsets.
+struct stream_range {
+	uint64_t start;
+	uint64_t end;
+	const uint8_t *data; // at start
+};
+
+// Cut the end of a range off that the profile never takes from it. The range stays not empty.
+void stream_overlap_cut(const struct stream_memory *memory,
+			const struct stream_direction *direction, struct stream_range *range);
+
+// Whether the new range's bytes replace those of a piece it overlaps.
+bool stream_overlap_replaces(const struct stream_memory *memory,
+			     const struct stream_direction *direction,
+			     const struct stream_range *range, const struct stream_piece *piece);
+
+// Whether a segment that begins where a piece ends may lie in the same block: where pieces start
+// then decides nothing.
+bool stream_overlap_joins(const struct stream_direction *direction);
