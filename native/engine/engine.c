@@ -3,6 +3,7 @@
 // The engine's set-up and tear-down, its topology, and what other threads may read of it. Control
 // thread, but for the reading functions: any thread. <stellar/engine.h> has the contracts.
 
+#include "engine/spread.h"
 #include "engine/worker.h"
 
 #include <errno.h>
@@ -78,6 +79,11 @@ static int check_config(const struct engine_config *config, char *error, size_t 
 	if (config->burst_size < 1 || config->burst_size > STELLAR_BURST_MAX) {
 		snprintf(error, error_size, "burst size: expected 1 to %d, found %u",
 			 STELLAR_BURST_MAX, config->burst_size);
+		return -EINVAL;
+	}
+	if (config->limits.handoff_frames > HANDOFF_SLOTS_MAX) {
+		snprintf(error, error_size, "handoff_frames: expected at most %u, found %llu",
+			 HANDOFF_SLOTS_MAX, (unsigned long long)config->limits.handoff_frames);
 		return -EINVAL;
 	}
 	if (config->session_capacity < SESSION_CAPACITY_MIN ||
@@ -360,8 +366,14 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 	if (result != 0)
 		return result;
 	engine->clock_offset_ns = engine_clock_offset_ns();
-	for (uint16_t id = 0; id < engine->interface_count; id++)
-		engine->is_live |= packet_io_device_is_live(engine->interfaces[id].device);
+	engine->home_secret = spread_secret(engine->config.hash_seed);
+	for (uint16_t id = 0; id < engine->interface_count; id++) {
+		const struct interface *interface = &engine->interfaces[id];
+
+		engine->is_live |= packet_io_device_is_live(interface->device);
+		engine->receiving_count +=
+			interface->role == INTERFACE_WIRE || interface->role == INTERFACE_TAP;
+	}
 	if (!engine->is_live && engine->config.worker_count > 1 && engine->output.path != NULL) {
 		snprintf(error, error_size,
 			 "events: in replay one worker writes them, found %u workers",
@@ -389,8 +401,7 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 	return result;
 }
 
-// Sum of a ledger over the workers.
-static void sum_ledgers(const struct engine *engine, struct ledger *ret_sum)
+void engine_sum_ledgers(const struct engine *engine, struct ledger *ret_sum)
 {
 	memset(ret_sum, 0, sizeof(*ret_sum));
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++) {
@@ -409,7 +420,7 @@ void engine_get_packet_stats(const struct engine *engine, struct packet_stats *r
 {
 	struct ledger sum;
 
-	sum_ledgers(engine, &sum);
+	engine_sum_ledgers(engine, &sum);
 	*ret_stats = sum.packets;
 }
 
@@ -417,7 +428,7 @@ void engine_get_session_stats(const struct engine *engine, struct session_stats 
 {
 	struct ledger sum;
 
-	sum_ledgers(engine, &sum);
+	engine_sum_ledgers(engine, &sum);
 	*ret_stats = sum.sessions;
 }
 
@@ -425,7 +436,7 @@ void engine_get_stream_stats(const struct engine *engine, struct stream_stats *r
 {
 	struct ledger sum;
 
-	sum_ledgers(engine, &sum);
+	engine_sum_ledgers(engine, &sum);
 	*ret_stats = sum.streams;
 }
 
@@ -433,7 +444,7 @@ uint64_t engine_get_event_count(const struct engine *engine, uint32_t event)
 {
 	struct ledger sum;
 
-	sum_ledgers(engine, &sum);
+	engine_sum_ledgers(engine, &sum);
 	return event < STELLAR_EVENT_COUNT ? sum.events[event] : 0;
 }
 
@@ -441,7 +452,7 @@ uint64_t engine_get_decode_event_count(const struct engine *engine, uint32_t dec
 {
 	struct ledger sum;
 
-	sum_ledgers(engine, &sum);
+	engine_sum_ledgers(engine, &sum);
 	return decode_event < STELLAR_DECODE_EVENT_COUNT ? sum.decode_events[decode_event] : 0;
 }
 

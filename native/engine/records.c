@@ -132,8 +132,14 @@ void record_stats(struct worker *worker)
 
 	if (record == NULL)
 		return;
-	record->stats.packets = worker->ledger.packets;
-	record->stats.sessions = worker->ledger.sessions;
+	struct ledger sum = worker->ledger;
+
+	if (worker->engine->config.worker_count > 1) {
+		worker_publish(worker);
+		engine_sum_ledgers(worker->engine, &sum);
+	}
+	record->stats.packets = sum.packets;
+	record->stats.sessions = sum.sessions;
 	record->stats.uptime_sec = (worker->now_ns - worker->start_ns) / 1000000000u;
 	output_ring_push(&worker->output_ring);
 }

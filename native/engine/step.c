@@ -72,7 +72,11 @@ void worker_finish(struct worker *worker)
 	memset(&worker->current, 0, sizeof(worker->current));
 	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
 	stage_send(worker);
-	record_stats(worker);
+	worker_publish(worker);
+	// The last figures are those at the end of the last worker.
+	if (atomic_fetch_add(&worker->engine->finished_count, 1) + 1 >=
+	    worker->engine->config.worker_count)
+		record_stats(worker);
 	worker_publish(worker);
 	if (output->path != NULL && output->is_synchronous) {
 		output_drain(output, &worker->output_ring);

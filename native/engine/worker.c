@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "engine/worker.h"
 
+#include "engine/handoff_stage.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -93,8 +95,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
-	    merge_init(worker) != 0 || create_table(worker) != 0 ||
-	    create_expectations(worker) != 0) {
+	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
+	    create_table(worker) != 0 || create_expectations(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -113,6 +115,7 @@ void worker_destroy(struct worker *worker)
 	free(worker->tx);
 	free(worker->replies);
 	free(worker->merge);
+	handoff_destroy(worker->handoff);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->border);
@@ -142,7 +145,7 @@ void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger)
 	}
 }
 
-static void wake(struct worker *worker)
+void worker_wake(struct worker *worker)
 {
 	uint64_t one = 1;
 
@@ -174,7 +177,7 @@ int worker_wait_boundary(struct worker *worker)
 	while (atomic_load(&worker->running) && atomic_load(&worker->boundaries) == before) {
 		if (monotonic_ms() >= deadline_ms)
 			return -ETIMEDOUT;
-		wake(worker);
+		worker_wake(worker);
 		wait_a_little();
 	}
 	return 0;
@@ -193,7 +196,7 @@ int worker_wait_policy(struct worker *worker, const struct policy_set *set)
 		}
 		if (monotonic_ms() >= deadline_ms)
 			return -ETIMEDOUT;
-		wake(worker);
+		worker_wake(worker);
 		wait_a_little();
 	}
 	return 0;
@@ -206,7 +209,7 @@ int worker_call(struct worker *worker, struct worker_command *command)
 	uint64_t deadline_ms = monotonic_ms() + worker->engine->boundary_wait_ms;
 
 	atomic_store_explicit(&worker->command, command, memory_order_release);
-	wake(worker);
+	worker_wake(worker);
 	while (!atomic_load_explicit(&command->done, memory_order_acquire)) {
 		bool runs = atomic_load_explicit(&worker->running, memory_order_acquire);
 
@@ -220,7 +223,7 @@ int worker_call(struct worker *worker, struct worker_command *command)
 }
 
 // Between two bursts: what other threads wait for.
-static void boundary(struct worker *worker)
+void worker_boundary(struct worker *worker)
 {
 	struct worker_command *command =
 		atomic_exchange_explicit(&worker->command, NULL, memory_order_acquire);
@@ -235,6 +238,9 @@ static void boundary(struct worker *worker)
 
 static void raise_stats(struct worker *worker)
 {
+	// One line for all: the figures are those of the engine.
+	if (worker->id != 0)
+		return;
 	if (worker->start_ns == 0) {
 		worker->start_ns = worker->now_ns;
 		worker->next_stats_ns = worker->now_ns + STATS_PERIOD_NS;
@@ -264,15 +270,24 @@ static void process_packet(struct worker *worker, size_t position, uint64_t cloc
 	stage_egress(worker, packet);
 }
 
+static size_t decode_burst(struct worker *worker, uint16_t ingress_id, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		stage_decode(worker, &worker->packets[i], &worker->frames[i], ingress_id);
+	return count;
+}
+
 // clock_ns: the wall clock, or 0: each packet brings its own time.
 static void process_burst(struct worker *worker, uint16_t ingress_id, size_t count,
 			  uint64_t clock_ns)
 {
-	for (size_t i = 0; i < count; i++)
-		stage_decode(worker, &worker->packets[i], &worker->frames[i], ingress_id);
-	session_stage_prepare(worker, count);
-	for (size_t i = 0; i < count; i++) {
-		if (i + SESSION_AHEAD < count)
+	size_t here = worker->handoff == NULL
+			      ? decode_burst(worker, ingress_id, count)
+			      : handoff_stage_decode(worker, ingress_id, count, clock_ns);
+
+	session_stage_prepare(worker, here);
+	for (size_t i = 0; i < here; i++) {
+		if (i + SESSION_AHEAD < here)
 			session_table_prefetch(worker->table, worker->hints[i + SESSION_AHEAD]);
 		process_packet(worker, i, clock_ns);
 	}
@@ -306,6 +321,8 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 
 		if (count == -ENODATA || count == -EBADMSG || count == -ENETDOWN) {
 			interface->ended = true;
+			atomic_fetch_sub_explicit(&engine->receiving_count, 1,
+						  memory_order_release);
 			if (count != -ENODATA)
 				return count;
 			continue;
@@ -316,7 +333,7 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 		process_burst(worker, id, (size_t)count,
 			      engine->is_live ? engine_live_clock_ns(engine) : 0);
 		total += count;
-		boundary(worker);
+		worker_boundary(worker);
 	}
 	return total;
 }
@@ -347,7 +364,11 @@ static void idle(struct worker *worker)
 		if (fd >= 0 && worker_receives_from(worker, &engine->interfaces[id]))
 			fds[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
 	}
+	if (worker->handoff != NULL && !handoff_stage_sleep(worker))
+		return;
 	poll(fds, count, IDLE_POLL_MS);
+	if (worker->handoff != NULL)
+		handoff_stage_wake_up(worker);
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
 		;
 	if (engine->is_live) {
@@ -371,9 +392,23 @@ static void set_running(struct worker *worker, bool running)
 {
 	pthread_mutex_lock(&worker->border);
 	// What came before the change is answered by who owned the worker until now.
-	boundary(worker);
+	worker_boundary(worker);
 	atomic_store_explicit(&worker->running, running, memory_order_release);
 	pthread_mutex_unlock(&worker->border);
+}
+
+// One round of the loop. Returns the packets, or -errno as poll_interfaces.
+static int turn(struct worker *worker, bool *ret_all_ended)
+{
+	int count = worker->merge != NULL ? poll_merged(worker, ret_all_ended)
+					  : poll_interfaces(worker, ret_all_ended);
+
+	if (worker->handoff == NULL || count < 0)
+		return count;
+	count += handoff_stage_turn(worker, engine_live_clock_ns(worker->engine));
+	*ret_all_ended = *ret_all_ended && !handoff_stage_may_come(worker);
+	raise_stats(worker);
+	return count;
 }
 
 int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
@@ -384,6 +419,8 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 
 	if (worker == NULL)
 		return -EINVAL;
+	if (worker->handoff != NULL && handoff_has_ended(worker->handoff))
+		return -EBUSY;
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
@@ -391,19 +428,20 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	set_running(worker, true);
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;
-		int count = worker->merge != NULL ? poll_merged(worker, &all_ended)
-						  : poll_interfaces(worker, &all_ended);
+		int count = turn(worker, &all_ended);
 
 		if (count < 0)
 			result = count;
 		// A wire with one end is none: whoever runs the worker must begin anew.
 		if (count == -ENETDOWN || (count >= 0 && all_ended))
 			break;
-		boundary(worker);
+		worker_boundary(worker);
 		spins = count > 0 ? 0 : spins + 1;
 		if (spins > IDLE_SPINS)
 			idle(worker);
 	}
+	if (worker->handoff != NULL)
+		handoff_stage_finish(worker);
 	worker_finish(worker);
 	set_running(worker, false);
 	return result;
@@ -422,7 +460,7 @@ void engine_stop(struct engine *engine)
 {
 	atomic_store(&engine->stop, true);
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
-		wake(engine->workers[i]);
+		worker_wake(engine->workers[i]);
 }
 
 struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id)

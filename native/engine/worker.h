@@ -5,9 +5,11 @@
 // Threads. The control thread makes the engine, adds interfaces and plugins, applies policies and
 // destroys it. Each worker's loop runs on one thread and owns its struct worker whole: table,
 // timers, ledger, rings. What other threads may read of a worker is `published` (a sequence lock),
-// the atomics, and what a command copies for them between two bursts.
+// the atomics, what a command copies for them between two bursts, and of `handoff` what handoff.h
+// says.
 //
-// Life of a burst (worker.c): receive -> decode and hash all -> for each packet in order: clock and
+// Life of a burst (worker.c): receive -> decode all -> (several workers: hand over those that have
+// their home elsewhere, handoff_stage.h) -> hash all -> for each packet in order: clock and
 // timers, session, plugins, verdict, egress queue -> send -> release -> publish -> boundary
 // (commands, policy). Everything from "in order" on sees packets one by one, so that the size of a
 // burst cannot be seen in the result (the order law).
@@ -20,6 +22,7 @@
 
 #include <stellar/engine.h>
 
+#include "engine/handoff.h"
 #include "engine/output.h"
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
@@ -29,6 +32,7 @@
 #include "packet/build.h"
 #include "packet/decode.h"
 #include "session/expectation.h"
+#include "session/key.h"
 #include "session/table.h"
 
 #define NS_PER_MS 1000000u
@@ -158,7 +162,9 @@ struct worker {
 	_Atomic bool running;
 	_Atomic uint64_t boundaries; // between two bursts, passed
 	pthread_mutex_t border; // held to change `running`, and by control in the worker's place
-	int wake_fd; // eventfd: a command or stop waits
+	int wake_fd; // eventfd: a command, stop or another worker waits
+	struct handoff *handoff; // NULL: one worker, or replay; see handoff_stage.h
+	_Atomic bool asleep; // another worker that has something for it writes wake_fd
 	uint64_t next_stats_ns;
 	uint64_t start_ns;
 
@@ -179,6 +185,9 @@ struct engine {
 	uint64_t stream_interest; // in the bytes of TCP sessions
 	uint32_t block_size;
 	struct worker **workers;
+	struct session_secret home_secret; // see spread.h
+	_Atomic uint32_t receiving_count; // interfaces that are still received from
+	_Atomic uint32_t finished_count; // workers
 	bool start_tried; // also when it failed
 	bool started;
 	bool is_live; // some device is
@@ -209,8 +218,15 @@ int worker_call(struct worker *worker, struct worker_command *command);
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
 // Make `published` equal to `ledger`. Worker's thread.
 void worker_publish(struct worker *worker);
+// Between two bursts: do what other threads wait for. Worker's thread.
+void worker_boundary(struct worker *worker);
+// Make it look around when it sleeps. Any thread.
+void worker_wake(struct worker *worker);
 // What packets[position]'s home does with it: session and plugins, in order. Worker's thread.
 void worker_judge(struct worker *worker, size_t position);
+
+// Sum of what all workers published last. Any thread.
+void engine_sum_ledgers(const struct engine *engine, struct ledger *ret_sum);
 
 // Whether the worker receives from an interface, and is not done with it.
 bool worker_receives_from(const struct worker *worker, const struct interface *interface);
@@ -277,4 +293,5 @@ void plugin_stage(struct worker *worker, struct packet *packet);
 void record_session(struct worker *worker, const struct session *session, uint8_t closing_reason);
 void record_drop(struct worker *worker, const struct packet *packet);
 void record_anomaly(struct worker *worker, const struct packet *packet);
+// The figures of the engine: of one worker or, when there are several, of all.
 void record_stats(struct worker *worker);

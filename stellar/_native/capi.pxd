@@ -124,6 +124,7 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t expectations
         uint64_t expectations_session
         uint64_t children_session
+        uint64_t handoff_frames
 
     enum: STELLAR_TARGET_PROFILE_COUNT
     const char *stellar_target_profile_name(uint32_t profile)

@@ -130,6 +130,7 @@ class EngineLimits:
     expectations: int = _limit("sessions announced and not yet there", 65_536)
     expectations_session: int = _limit("sessions announced by one session", 64)
     children_session: int = _limit("sessions derived from one session", 65_536)
+    handoff_frames: int = _limit("frames of a worker that others have in hand", 1024)
 
 
 class TargetProfile(enum.Enum):

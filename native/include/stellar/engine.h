@@ -68,7 +68,8 @@ struct session_timeouts {
 	X(stream_kept_bytes, 262144, "of those, in order and not yet skipped, of one direction") \
 	X(expectations, 65536, "sessions announced and not yet there") \
 	X(expectations_session, 64, "of those, announced by one session") \
-	X(children_session, 65536, "sessions derived from one")
+	X(children_session, 65536, "sessions derived from one") \
+	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker")
 // clang-format on
 
 struct engine_limits {
@@ -144,7 +145,8 @@ STELLAR_PUBLIC int engine_add_interface_device(struct engine *engine, const char
 					       size_t error_size);
 
 // Join two interfaces transparently. pass_non_ip: ARP and other non-IP cross. Each interface is in
-// one wire or tap. Wires are spread over the workers round-robin. Returns 0 or -errno.
+// one wire or tap. The workers receive from wires and taps in turn, and hand packets to their home
+// worker, chosen by a keyed hash of their addresses. Returns 0 or -errno.
 STELLAR_PUBLIC int engine_add_wire(struct engine *engine, uint16_t interface_a,
 				   uint16_t interface_b, bool pass_non_ip, char *error,
 				   size_t error_size);
@@ -196,8 +198,9 @@ STELLAR_PUBLIC int engine_reopen_events(struct engine *engine);
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 
 // Run one worker on the calling thread until engine_stop, or until its captures end. cpu >= 0 pins
-// the thread. Returns 0; -EBADMSG when a capture was cut (what came before was processed);
-// -ENETDOWN when a live interface is gone.
+// the thread. All workers must run: packets for one that does not are dropped (handoff_full).
+// Returns 0; -EBADMSG when a capture was cut (what came before was processed); -ENETDOWN when a
+// live interface is gone; -EBUSY when it has ended before and there are several workers.
 STELLAR_PUBLIC int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu);
 
 // Workers whose loop is running now. Any thread.
@@ -283,7 +286,8 @@ STELLAR_PUBLIC int engine_list_sessions(struct engine *engine, uint32_t worker_i
 					struct session_record *ret_records, size_t count);
 
 // The stages, one by one, for a caller with a loop of its own (the seed's packet_io_loop). Calling
-// thread becomes the worker's; do not mix with engine_worker_run.
+// thread becomes the worker's; do not mix with engine_worker_run. What a worker receives this way
+// it judges itself: nothing is handed to other workers.
 STELLAR_PUBLIC struct worker *engine_get_worker(struct engine *engine, uint32_t worker_id);
 
 // Receive one packet from an interface of the worker into the worker's own packet. One that was not
