@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Any bytes as a frame of any link type: decoding stays within them, and what is built in answer is
-// a frame without faults that is never answered itself.
+// Any bytes as a frame of any link type: decoding stays within them, the record of tunnels is that
+// of the layers, and what is built in answer is a frame without faults that is never answered
+// itself; into a tunnel nothing is built.
 //
 // Input: a byte that picks the link type, a byte of switches, the frame.
 
 #include "packet/build.h"
 #include "packet/decode.h"
+#include "packet/tunnel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,9 @@ enum {
 	SWITCH_VERIFY = 0x80, // the other bits: bytes that the capture cut off
 };
 
-// make_seeds.py reads this line.
-static const uint16_t link_types[] = {1, 101, 228, 229, 0, 108, 113, 276, 12, 14, 105};
+// make_seeds.py reads this list.
+static const uint16_t link_types[] = {1,  101, 228, 229, 0,  108, 113, 276,
+				      12, 14,  105, 9,	 50, 51,  104};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,6 +52,24 @@ static void check_is_sound(const struct packet *packet)
 	require(!packet->is_first_fragment || packet->is_fragment);
 }
 
+static void check_tunnels(const struct packet *packet)
+{
+	struct packet_tunnel tunnel;
+	uint16_t vlans[STELLAR_LAYERS_MAX];
+	size_t count = packet_get_tunnel_count(packet);
+
+	for (size_t position = 0; position < count; position++) {
+		require(packet_get_tunnel(packet, position, &tunnel) == 0);
+		require(tunnel.kind < STELLAR_TUNNEL_COUNT && tunnel.depth == position + 1);
+		require(tunnel.source.address.version == tunnel.destination.address.version);
+		require(tunnel.protocol == 17 ||
+			(tunnel.source.port == 0 && tunnel.destination.port == 0));
+	}
+	require(packet_get_tunnel(packet, count, &tunnel) != 0);
+	require(count == 0 || packet->ip_version != 0);
+	require(packet_get_vlans(packet, vlans, STELLAR_LAYERS_MAX) <= packet->layer_count);
+}
+
 static void check_reply(const struct packet *packet, uint8_t *bytes, int length)
 {
 	struct packet reply = {.frame = packet->frame};
@@ -57,6 +78,7 @@ static void check_reply(const struct packet *packet, uint8_t *bytes, int length)
 	require(length >= 0);
 	if (length == 0)
 		return;
+	require(packet_get_tunnel_count(packet) == 0);
 	reply.frame.data = bytes;
 	reply.frame.length = (uint32_t)length;
 	reply.frame.wire_length = (uint32_t)length;
@@ -92,6 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	packet_decode(&packet, (data[1] & SWITCH_VERIFY) != 0);
 	check_is_sound(&packet);
+	check_tunnels(&packet);
 	check_reply(&packet, reply, build_rst(&packet, reply, sizeof(reply)));
 	check_reply(&packet, reply, build_icmp_prohibited(&packet, reply, sizeof(reply)));
 	free(frame);
