@@ -112,6 +112,7 @@ static void refuse(struct packet *packet, uint8_t reason)
 static bool refuse_unfit(struct worker *worker, struct packet *packet)
 {
 	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+	uint64_t ttl_min = worker->engine->config.limits.ttl_min;
 
 	if (is_malformed(worker, packet)) {
 		refuse(packet, STELLAR_DROPPED_MALFORMED);
@@ -124,6 +125,10 @@ static bool refuse_unfit(struct worker *worker, struct packet *packet)
 	}
 	if (packet->checksum_wrong) {
 		refuse(packet, STELLAR_DROPPED_CHECKSUM);
+		return true;
+	}
+	if (packet->ttl < ttl_min && ttl_min > 1) {
+		refuse(packet, STELLAR_DROPPED_TTL);
 		return true;
 	}
 	// Until there is defragmentation a fragment has no session: a tap lets it be, a wire can't.
@@ -194,7 +199,9 @@ static unsigned tcp_options(const struct worker *worker)
 {
 	const struct engine_config *config = &worker->engine->config;
 
-	return (config->is_inline ? TCP_STRICT : 0) | (config->midstream ? TCP_MIDSTREAM : 0);
+	return (config->is_inline ? TCP_STRICT : 0) | (config->midstream ? TCP_MIDSTREAM : 0) |
+	       (!config->is_inline || config->asymmetric ? TCP_ASYMMETRIC : 0) |
+	       (config->urgent_inline ? TCP_URGENT_INLINE : 0);
 }
 
 static int open_session(struct worker *worker, struct packet *packet, size_t position,

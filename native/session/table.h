@@ -125,7 +125,8 @@ struct session_hot {
 	uint8_t window_scale; // forward in the low four bits, reverse in the high four
 	uint8_t tcp_state : 4; // enum stellar_tcp_state
 	uint8_t state : 2; // enum stellar_session_state
-	uint8_t reserved : 2;
+	uint8_t syn_moved : 1; // TCP: numbers of an earlier SYN are kept, see tcp_track.c
+	uint8_t reserved : 1;
 };
 _Static_assert(sizeof(struct session_hot) == 64, "one cache line");
 

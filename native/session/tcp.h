@@ -26,22 +26,42 @@
 //	its ack    <= seq_end[p]				p did send that
 //	its ack    >= seq_end[p] - max(max_window[d], 66000)	not absurdly old
 // The window of a SYN is never scaled (RFC 7323 2.2). A window of 0 counts as 1: that is the probe.
-// A RST is inside only when acked[p] <= seq <= seq_end[d]: in a session at rest that is the one
-// number that RFC 5961 3.2 asks for; in SYN_SENT, from the responder, it must acknowledge the SYN.
-// A SYN inside a living session is let through and changes nothing: its receiver answers with a
-// challenge ACK (RFC 5961 4), and the sender's RST then closes the session.
+//
+// RST. Its receiver believes one that has the number it expects, and challenges any other in its
+// window (RFC 5961 3.2). What it expects is not told: acked[p] and seq_end[d] are the two numbers
+// that it can be when nothing is missing, and a RST with one of them closes the session. Any other
+// from acked[p] to seq_end[d] passes and changes nothing: was it meant, the answer to the challenge
+// closes the session; the rest is outside. In SYN_SENT, from the responder, it must acknowledge the
+// SYN; in SYN_RECEIVED, from the originator, be in the window (RFC 9293 3.10.7.4).
+//
+// SYN. Inside a living session a SYN or SYN-ACK is let through and changes nothing: its receiver
+// answers with a challenge ACK (RFC 5961 4), and the sender's RST then closes the session. Before
+// the handshake is done the originator may begin again with another number (a port used again, or
+// an attacker): then both numbers are kept, and what answers says which one it is; were the first
+// one answered already, its ACK may come too.
 //
 // TCP_STRICT (inline): a segment outside is TCP_INVALID. Otherwise (tap: segments get lost on the
 // way to us) it is accepted and flagged, and the numbers follow it, but a RST or SYN outside
 // changes nothing, so that a forged one cannot blind an observer.
 //
-// What the receiver takes. An endpoint refuses more than a device in the middle has to: what is
-// older than its clock of timestamps (PAWS, RFC 7323 5), beyond the edge of the window it
-// advertised last, acknowledges what was never sent, or comes in a state without data. Where a
+// TCP_ASYMMETRIC: as long as no packet of the responder was counted, what the originator says is
+// believed: the handshake is done with its ACK, and its acknowledgments tell what the other sent.
+//
+// ECN flags (RFC 3168), PSH and URG decide nothing.
+//
+// What the receiver takes. An endpoint refuses more than a device in the middle has to. Where a
 // session's bytes are wanted its record embeds struct tcp_endpoints, and each of its segments goes
 // through tcp_track_endpoints instead of tcp_track: outcome.payload then says what becomes of its
-// bytes and of its FIN. Without a record nothing of this is kept, and a segment costs no more than
-// the hot line.
+// bytes and of its FIN, and a RST is judged by the byte that is really expected. Without a record
+// nothing of this is kept, and a segment costs no more than the hot line. Refused is what
+//	has an older timestamp than what came in order last (PAWS, RFC 7323 5.3)
+//	ends before what was acknowledged, or starts beyond the window's edge (RFC 9293 3.10.7.4)
+//	acknowledges what was not sent, or is too old (RFC 5961 5.2)
+//	carries no ACK, or a SYN or RST; comes before the handshake is done or after a RST
+// A refused segment changes no number and no state, on a tap too: with it an attacker can't move
+// what is expected. (A tap that lost a segment therefore refuses those that acknowledge it until
+// its sender is heard again.) On a wire it is TCP_INVALID when it has something new in it. What the
+// receiver may take or leave (data of a SYN) is pending until its acknowledgment tells.
 //
 // Nothing here allocates or knows the table: it reads and writes one hot line, and the endpoints.
 #pragma once
@@ -58,6 +78,7 @@ struct session_hot;
 // What a segment means to the state table.
 enum tcp_input {
 	TCP_INPUT_SYN,
+	TCP_INPUT_SYN_MOVED, // the originator's, with another number, before the handshake is done
 	TCP_INPUT_SYN_ACK,
 	TCP_INPUT_ACK, // an acknowledgment, with or without data
 	TCP_INPUT_FIN,
@@ -75,6 +96,8 @@ enum tcp_input {
 
 #define TCP_STRICT 0x1u // inline: what is outside the window is invalid
 #define TCP_MIDSTREAM 0x2u // a session may begin with something else than a SYN
+#define TCP_ASYMMETRIC 0x4u // one side of a session may be all that is ever seen, TCP_STRICT or not
+#define TCP_URGENT_INLINE 0x8u // the urgent byte stays in the stream
 
 enum tcp_outcome_code {
 	TCP_ACCEPTED, // belongs to the session; count it
@@ -95,19 +118,21 @@ enum tcp_payload {
 struct tcp_outcome {
 	uint8_t code; // enum tcp_outcome_code
 	uint8_t previous_state; // enum stellar_tcp_state
-	bool state_changed; // see session_table_rearm
-	bool out_of_window; // tolerated
 	uint8_t payload; // enum tcp_payload; REFUSED unless code is TCP_ACCEPTED. Exact only from
 			 // tcp_track_endpoints; tcp_track knows the state alone
+	bool state_changed : 1; // see session_table_rearm
+	bool out_of_window : 1; // tolerated
 };
 
 // The receiver of one direction, as its own segments and what it took tell.
 struct tcp_endpoint {
+	uint32_t first; // number of the first byte it gets, valid when has_first
 	uint32_t expected; // the next byte it has not got in order (RCV.NXT). The stream's to
 			   // write, after each segment; until then what tcp_endpoints_open found
 	uint32_t window_end; // past the last byte that it ever let its peer send
 	uint32_t timestamp; // newest it took from its peer (TS.Recent, RFC 7323 4.3); 0: none
 	uint32_t urgent; // sequence number of the urgent byte, valid when has_urgent
+	bool has_first; // moves when the handshake is begun again; never once it is done
 	bool has_urgent; // and the byte has not been passed. The stream's to clear when it is
 	bool has_window; // window_end is known
 };
@@ -116,6 +141,9 @@ struct tcp_endpoint {
 // responder. Zeroed memory, then tcp_endpoints_open.
 struct tcp_endpoints {
 	struct tcp_endpoint receiver[2];
+	uint32_t syn_length; // data of the originator's SYN, bytes
+	bool has_timestamps; // both SYNs asked for them, or the handshake was not seen
+	bool has_selective; // selective acknowledgments, RFC 2018: likewise
 };
 
 // Entry of the state table: an enum stellar_tcp_state, TCP_NEXT_INVALID or TCP_NEXT_REOPEN. Pure.

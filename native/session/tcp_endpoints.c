@@ -1,44 +1,288 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the two receivers of a session take: see tcp.h.
+// What the two receivers of a session take: the rules are in tcp.h. They are those of RFC 9293
+// 3.10.7, in the order and with the tolerances that Linux has (tcp_validate_incoming, tcp_ack,
+// tcp_data_queue of 6.x), which are within what the RFC leaves open: where receivers differ, the
+// segment is taken, or left to the receiver's acknowledgment to tell.
 
 #include "session/tcp.h"
 
-#include "packet/decode.h"
-#include "session/table.h"
+#include "session/tcp_numbers.h"
+
+#define PAWS_TOLERANCE 1 // ticks: clocks of several processors (TCP_PAWS_WINDOW of Linux)
+
+// A segment on its way to a receiver.
+struct arrival {
+	const struct packet_tcp *tcp;
+	const struct session_hot *hot;
+	struct tcp_endpoint *receiver;
+	uint32_t start; // of its data
+	uint32_t length; // of its data
+	uint32_t end; // after data and FIN
+	uint8_t own; // the direction it goes
+	uint8_t peer; // that of its receiver
+};
+
+static bool is_synchronized(uint8_t state)
+{
+	return state >= STELLAR_TCP_ESTABLISHED && state < STELLAR_TCP_TIME_WAIT;
+}
+
+// The next byte that the receiver is known to lack.
+static uint32_t get_expected(const struct arrival *arrival)
+{
+	uint32_t acked = arrival->hot->acked[arrival->peer];
+	uint32_t expected = arrival->receiver->expected;
+	return tcp_difference(acked, expected) > 0 ? acked : expected;
+}
+
+// PAWS, RFC 7323 5.3 R1. A RST goes without (RFC 7323 5.2), and so does a clock that was never 0.
+static bool is_too_old(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+{
+	const struct tcp_endpoint *receiver = arrival->receiver;
+	bool opening = arrival->hot->tcp_state == STELLAR_TCP_SYN_RECEIVED;
+	return endpoints->has_timestamps && arrival->tcp->has_timestamp &&
+	       receiver->timestamp != 0 &&
+	       tcp_difference(receiver->timestamp, arrival->tcp->timestamp_value) >
+		       (opening ? 0 : PAWS_TOLERANCE);
+}
+
+// RFC 9293 3.10.7.4, first: before what it has acknowledged, or beyond the edge it advertised. What
+// lies across the edge is taken: receivers that have room do.
+static bool is_beyond_window(const struct arrival *arrival)
+{
+	const struct tcp_endpoint *receiver = arrival->receiver;
+	if (tcp_difference(arrival->end, arrival->hot->acked[arrival->peer]) < 0)
+		return true;
+	if (!receiver->has_window)
+		return false;
+	int32_t to_edge = tcp_difference(receiver->window_end, arrival->start);
+	return to_edge < 0 || (to_edge == 0 && arrival->length > 0);
+}
+
+// RFC 5961 5.2: an acknowledgment may be older by the largest window that the receiver, as a
+// sender, was given, but not older than what it sent.
+static bool is_ack_too_old(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+{
+	uint32_t acked = arrival->hot->acked[arrival->own];
+	int32_t age = tcp_difference(acked, arrival->tcp->acknowledgment);
+	uint32_t age_max = tcp_get_window(arrival->hot, arrival->own);
+	const struct tcp_endpoint *back = &endpoints->receiver[arrival->peer];
+	if (back->has_first) {
+		uint32_t sent = acked - back->first + (arrival->peer == STELLAR_FORWARD);
+		age_max = sent < age_max ? sent : age_max;
+	}
+	return age > 0 && (uint32_t)age > age_max;
+}
+
+// Whether the receiver looks at a segment at all, once its handshake is done.
+static bool is_acceptable(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+{
+	if (is_too_old(endpoints, arrival))
+		return false;
+	if (arrival->hot->packets[arrival->peer] == 0)
+		return true; // the other side takes another route: nothing is known
+	// What was never sent can't be acknowledged, RFC 9293 3.10.7.4.
+	return !is_beyond_window(arrival) && !is_ack_too_old(endpoints, arrival) &&
+	       tcp_difference(arrival->tcp->acknowledgment, arrival->hot->seq_end[arrival->peer]) <=
+		       0;
+}
+
+// Whether the receiver believes a RST: it has the one number that it expects, RFC 5961 3.2; or, as
+// Linux has it, the one after what it acknowledged selectively.
+static bool is_rst_exact(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+{
+	uint32_t sequence = arrival->tcp->sequence;
+	if (sequence == get_expected(arrival))
+		return true;
+	return endpoints->has_selective && sequence == arrival->hot->seq_end[arrival->own] &&
+	       tcp_difference(sequence, get_expected(arrival)) > 0;
+}
+
+// RFC 7323 4.3: the clock of what was in order when the receiver acknowledged last.
+static void keep_timestamp(const struct tcp_endpoints *endpoints, const struct arrival *arrival,
+			   uint32_t acked)
+{
+	struct tcp_endpoint *receiver = arrival->receiver;
+	const struct packet_tcp *tcp = arrival->tcp;
+	if (!endpoints->has_timestamps || !tcp->has_timestamp ||
+	    tcp_difference(tcp->sequence, acked) > 0)
+		return;
+	if (receiver->timestamp == 0 ||
+	    tcp_difference(tcp->timestamp_value, receiver->timestamp) >= 0)
+		receiver->timestamp = tcp->timestamp_value;
+}
+
+// RFC 9293 3.8.5, and the pointer as everybody reads it (RFC 6093 3.1): one after the urgent byte.
+static void keep_urgent(const struct arrival *arrival)
+{
+	struct tcp_endpoint *receiver = arrival->receiver;
+	const struct packet_tcp *tcp = arrival->tcp;
+	if (!tcp_has_flag(tcp, STELLAR_TCP_URG))
+		return;
+	uint32_t urgent = tcp->sequence + tcp->urgent - (tcp->urgent > 0);
+	if (tcp_difference(urgent, get_expected(arrival)) < 0)
+		return;
+	if (receiver->has_urgent && tcp_difference(urgent, receiver->urgent) <= 0)
+		return;
+	receiver->urgent = urgent;
+	receiver->has_urgent = true;
+}
+
+// The sender is a receiver too: the edge of the window it advertises. Never moved back: what it
+// once allowed it takes (RFC 9293 3.8.6).
+static void keep_window(struct tcp_endpoints *endpoints, const struct session_hot *hot,
+			const struct packet_tcp *tcp, uint8_t own)
+{
+	struct tcp_endpoint *sender = &endpoints->receiver[!own];
+	if ((tcp->flags & (STELLAR_TCP_ACK | STELLAR_TCP_RST)) != STELLAR_TCP_ACK)
+		return;
+	unsigned scale = tcp_has_flag(tcp, STELLAR_TCP_SYN) ? 0 : tcp_get_scale(hot, own);
+	uint32_t edge = tcp->acknowledgment + ((uint32_t)tcp->window << scale);
+	if (sender->has_window && tcp_difference(edge, sender->window_end) <= 0)
+		return;
+	sender->window_end = edge;
+	sender->has_window = true;
+}
+
+static void set_first(struct tcp_endpoint *receiver, uint32_t first)
+{
+	if (receiver->has_first && receiver->first == first)
+		return;
+	receiver->first = first;
+	receiver->expected = first;
+	receiver->has_first = true;
+}
+
+// A SYN: where the bytes begin, and what is agreed on, which both must have asked for.
+static void keep_syn(struct tcp_endpoints *endpoints, const struct packet_tcp *tcp,
+		     uint32_t payload_length, uint8_t own)
+{
+	struct tcp_endpoint *receiver = &endpoints->receiver[own];
+	bool answers = own == STELLAR_REVERSE;
+	set_first(receiver, tcp->sequence + 1);
+	endpoints->has_timestamps = tcp->has_timestamp && (!answers || endpoints->has_timestamps);
+	endpoints->has_selective = tcp->sack_permitted && (!answers || endpoints->has_selective);
+	receiver->timestamp = tcp->has_timestamp ? tcp->timestamp_value : 0;
+	if (!answers)
+		endpoints->syn_length = payload_length;
+}
+
+// Which SYN the responder took, were there several, as its acknowledgment or that of the answer
+// tells. Data of a SYN may be in it.
+static void settle_first(struct tcp_endpoints *endpoints, const struct session_hot *hot)
+{
+	struct tcp_endpoint *responder = &endpoints->receiver[STELLAR_FORWARD];
+	uint32_t acked = hot->acked[STELLAR_REVERSE];
+	if (responder->has_first && acked - responder->first > endpoints->syn_length)
+		set_first(responder, acked);
+}
+
+// What a segment of the handshake leaves behind.
+static void keep_opening(struct tcp_endpoints *endpoints, const struct session_hot *hot,
+			 const struct arrival *arrival, uint8_t previous_state)
+{
+	bool opened = hot->tcp_state != STELLAR_TCP_SYN_SENT;
+	if (previous_state != STELLAR_TCP_SYN_SENT && opened)
+		return;
+	if (tcp_has_flag(arrival->tcp, STELLAR_TCP_SYN) &&
+	    (arrival->own == STELLAR_FORWARD || opened))
+		keep_syn(endpoints, arrival->tcp, arrival->length, arrival->own);
+	if (opened && hot->tcp_state < STELLAR_TCP_TIME_WAIT)
+		settle_first(endpoints, hot);
+}
 
 void tcp_endpoints_open(struct tcp_endpoints *endpoints, const struct session_hot *hot,
 			const struct packet_tcp *tcp, uint32_t payload_length,
 			enum stellar_direction direction)
 {
-	(void)hot;
-	(void)payload_length;
-	struct tcp_endpoint *receiver = &endpoints->receiver[direction];
-	receiver->expected = tcp->sequence + ((tcp->flags & STELLAR_TCP_SYN) != 0);
-	if (tcp->has_timestamp)
-		receiver->timestamp = tcp->timestamp_value;
+	uint8_t own = (uint8_t)direction;
+	uint8_t peer = own ^ 1;
+	if (tcp_has_flag(tcp, STELLAR_TCP_SYN)) {
+		keep_syn(endpoints, tcp, payload_length, STELLAR_FORWARD);
+	} else {
+		set_first(&endpoints->receiver[own], tcp->sequence);
+		endpoints->receiver[own].timestamp = tcp->timestamp_value;
+		endpoints->has_timestamps = tcp->has_timestamp;
+		endpoints->has_selective = true;
+	}
+	if (tcp_has_flag(tcp, STELLAR_TCP_ACK)) {
+		set_first(&endpoints->receiver[peer], tcp->acknowledgment);
+		keep_window(endpoints, hot, tcp, own);
+	}
 }
 
-// PAWS, RFC 7323 5.2 R1, with the one tick of tolerance that Linux gives.
-static bool is_too_old(const struct tcp_endpoint *receiver, const struct packet_tcp *tcp)
+// A segment that its receiver will not look at changes nothing. On a wire it goes no further when
+// it brings something new, should we be wrong.
+static struct tcp_outcome track_unacceptable(const struct session_hot *hot,
+					     const struct arrival *arrival, unsigned options)
 {
-	return tcp->has_timestamp && receiver->timestamp != 0 &&
-	       (tcp->flags & (STELLAR_TCP_RST | STELLAR_TCP_SYN)) == 0 &&
-	       (int32_t)(receiver->timestamp - tcp->timestamp_value) > 1;
+	struct session_hot copy = *hot;
+	struct tcp_outcome outcome = tcp_track(&copy, arrival->tcp, arrival->length,
+					       (enum stellar_direction)arrival->own, options);
+	bool brings = arrival->end != arrival->tcp->sequence &&
+		      tcp_difference(arrival->end, get_expected(arrival)) > 0;
+	if ((options & TCP_STRICT) != 0 && brings)
+		outcome.code = TCP_INVALID;
+	if (outcome.code == TCP_REOPEN)
+		return outcome;
+	outcome.state_changed = false;
+	outcome.out_of_window = true;
+	outcome.payload = TCP_PAYLOAD_REFUSED;
+	return outcome;
+}
+
+// Whether the receiver would go on with a segment: not a question of SYNs, which are the table's.
+static bool would_go_on(const struct tcp_endpoints *endpoints, const struct arrival *arrival,
+			unsigned options)
+{
+	const uint8_t decisive = STELLAR_TCP_SYN | STELLAR_TCP_RST | STELLAR_TCP_ACK;
+	uint8_t state = arrival->hot->tcp_state;
+	if ((arrival->tcp->flags & decisive) != STELLAR_TCP_ACK)
+		return true;
+	if (is_synchronized(state))
+		return is_acceptable(endpoints, arrival);
+	if (state != STELLAR_TCP_SYN_RECEIVED || arrival->own != STELLAR_FORWARD)
+		return true;
+	// The ACK that ends the handshake: RFC 9293 3.10.7.4, a wrong one draws a RST.
+	struct session_hot copy = *arrival->hot;
+	return !is_too_old(endpoints, arrival) && tcp_track(&copy, arrival->tcp, arrival->length,
+							    STELLAR_FORWARD, options | TCP_STRICT)
+								  .code == TCP_ACCEPTED;
 }
 
 struct tcp_outcome tcp_track_endpoints(struct session_hot *hot, struct tcp_endpoints *endpoints,
 				       const struct packet_tcp *tcp, uint32_t payload_length,
 				       enum stellar_direction direction, unsigned options)
 {
-	struct tcp_endpoint *receiver = &endpoints->receiver[direction];
-	bool too_old = is_too_old(receiver, tcp);
+	uint8_t own = (uint8_t)direction;
+	uint8_t peer = own ^ 1;
+	uint32_t acked = hot->acked[peer];
+	struct arrival arrival = {
+		.tcp = tcp,
+		.hot = hot,
+		.receiver = &endpoints->receiver[own],
+		.start = tcp->sequence + tcp_has_flag(tcp, STELLAR_TCP_SYN),
+		.length = payload_length,
+		.end = tcp->sequence + payload_length + tcp_has_flag(tcp, STELLAR_TCP_FIN),
+		.own = own,
+		.peer = peer,
+	};
+	if (!would_go_on(endpoints, &arrival, options))
+		return track_unacceptable(hot, &arrival, options);
+	if (tcp_has_flag(tcp, STELLAR_TCP_RST) && is_synchronized(hot->tcp_state))
+		options |=
+			TCP_RST_JUDGED | (is_rst_exact(endpoints, &arrival) ? TCP_RST_BELIEVED : 0);
 	struct tcp_outcome outcome = tcp_track(hot, tcp, payload_length, direction, options);
 	if (outcome.code != TCP_ACCEPTED)
 		return outcome;
-	if (too_old)
-		outcome.payload = TCP_PAYLOAD_REFUSED;
-	else if (tcp->has_timestamp && !outcome.out_of_window)
-		receiver->timestamp = tcp->timestamp_value;
+	if (outcome.previous_state < STELLAR_TCP_ESTABLISHED)
+		keep_opening(endpoints, hot, &arrival, outcome.previous_state);
+	keep_window(endpoints, hot, tcp, own);
+	if (outcome.payload == TCP_PAYLOAD_TAKEN) {
+		keep_timestamp(endpoints, &arrival, acked);
+		if ((options & TCP_URGENT_INLINE) == 0)
+			keep_urgent(&arrival);
+	}
 	return outcome;
 }

@@ -25,6 +25,8 @@ static const uint8_t next_state[STELLAR_TCP_STATE_COUNT][STELLAR_DIRECTION_COUNT
 	[STELLAR_TCP_SYN_SENT] = {
 		[FORWARD] = {
 			[TCP_INPUT_SYN] = TO(SYN_SENT), // retransmission
+			[TCP_INPUT_SYN_MOVED] = TO(SYN_SENT), // the originator begins again, RFC 9293 3.5.1
+			[TCP_INPUT_ACK] = TO(ESTABLISHED), // completes what an earlier SYN began, and no other
 			[TCP_INPUT_RST] = TO(CLOSED), // the originator gives up
 		},
 		[REVERSE] = {
@@ -53,6 +55,7 @@ static const uint8_t next_state[STELLAR_TCP_STATE_COUNT][STELLAR_DIRECTION_COUNT
 	[STELLAR_TCP_SYN_RECEIVED] = {
 		[FORWARD] = {
 			[TCP_INPUT_SYN] = TO(SYN_RECEIVED), // retransmission, the SYN-ACK got lost
+			[TCP_INPUT_SYN_MOVED] = TO(SYN_SENT), // begins again: the responder says which it takes
 			[TCP_INPUT_ACK] = TO(ESTABLISHED), // the handshake is complete
 			[TCP_INPUT_FIN] = TO(FIN_WAIT), // complete, and finished at once
 			[TCP_INPUT_RST] = TO(CLOSED), // the originator changed its mind

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The numbers of a TCP session: classification, windows, and what a segment leaves behind. The
-// rules are in tcp.h. Sequence numbers wrap, so they are only ever compared by their difference.
+// rules are in tcp.h.
 
 #include "session/tcp.h"
 
-#include "packet/decode.h"
-#include "session/table.h"
+#include "session/tcp_numbers.h"
 
 #define SCALE_MAX 14u // RFC 7323 2.3
 #define ACK_AGE_MIN 66000u // bytes an acknowledgment may be behind, whatever the window
@@ -19,16 +18,6 @@ struct segment {
 	uint8_t peer;
 	enum tcp_input input;
 };
-
-static int32_t difference(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b);
-}
-
-static bool has_flag(const struct packet_tcp *tcp, uint8_t flag)
-{
-	return (tcp->flags & flag) != 0;
-}
 
 static bool is_opening(uint8_t state)
 {
@@ -53,11 +42,6 @@ static bool has_finished(uint8_t state, uint8_t direction)
 	}
 }
 
-static unsigned get_scale(const struct session_hot *hot, uint8_t direction)
-{
-	return hot->window_scale >> (direction * 4) & 15u;
-}
-
 static void set_scale(struct session_hot *hot, uint8_t direction, unsigned scale)
 {
 	if (scale > SCALE_MAX)
@@ -68,22 +52,27 @@ static void set_scale(struct session_hot *hot, uint8_t direction, unsigned scale
 		hot->window_scale = (uint8_t)((hot->window_scale & 0x0fu) | scale << 4);
 }
 
-// Largest window a direction advertised, bytes. Never 0: a closed window is probed with one byte.
-static uint32_t get_window(const struct session_hot *hot, uint8_t direction)
-{
-	uint32_t window = (uint32_t)hot->max_window[direction] << get_scale(hot, direction);
-	return window > 0 ? window : 1;
-}
-
 static void raise_window(struct session_hot *hot, uint8_t direction, const struct packet_tcp *tcp)
 {
 	uint32_t window = tcp->window;
-	unsigned scale = get_scale(hot, direction);
+	unsigned scale = tcp_get_scale(hot, direction);
 	// A SYN's window is not scaled: keep it in the units of those that will be.
-	if (has_flag(tcp, STELLAR_TCP_SYN))
+	if (tcp_has_flag(tcp, STELLAR_TCP_SYN))
 		window = (window + (1u << scale) - 1) >> scale;
 	if (window > hot->max_window[direction])
 		hot->max_window[direction] = (uint16_t)window;
+}
+
+// Whether an originator's SYN is another one than the session's, which its peer may have answered.
+static bool is_moved(const struct session_hot *hot, const struct packet_tcp *tcp,
+		     enum stellar_direction direction)
+{
+	if (direction != STELLAR_FORWARD)
+		return false;
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT)
+		return tcp->sequence != hot->acked[STELLAR_REVERSE];
+	return hot->tcp_state == STELLAR_TCP_SYN_RECEIVED &&
+	       tcp->sequence + 1 != hot->acked[STELLAR_REVERSE];
 }
 
 enum tcp_input tcp_classify(const struct session_hot *hot, const struct packet_tcp *tcp,
@@ -91,21 +80,24 @@ enum tcp_input tcp_classify(const struct session_hot *hot, const struct packet_t
 {
 	uint8_t peer = direction == STELLAR_FORWARD ? STELLAR_REVERSE : STELLAR_FORWARD;
 	uint8_t state = hot->tcp_state;
-	bool syn = has_flag(tcp, STELLAR_TCP_SYN);
-	bool fin = has_flag(tcp, STELLAR_TCP_FIN);
-	if (has_flag(tcp, STELLAR_TCP_RST))
+	bool syn = tcp_has_flag(tcp, STELLAR_TCP_SYN);
+	bool fin = tcp_has_flag(tcp, STELLAR_TCP_FIN);
+	if (tcp_has_flag(tcp, STELLAR_TCP_RST))
 		return syn ? TCP_INPUT_INVALID : TCP_INPUT_RST;
 	if (syn && fin)
 		return TCP_INPUT_INVALID;
-	if (!has_flag(tcp, STELLAR_TCP_ACK))
-		return syn ? TCP_INPUT_SYN : TCP_INPUT_INVALID;
+	if (!tcp_has_flag(tcp, STELLAR_TCP_ACK)) {
+		if (!syn)
+			return TCP_INPUT_INVALID;
+		return is_moved(hot, tcp, direction) ? TCP_INPUT_SYN_MOVED : TCP_INPUT_SYN;
+	}
 
-	bool own_acked = difference(hot->acked[peer], hot->seq_end[direction]) >= 0;
+	bool own_acked = tcp_difference(hot->acked[peer], hot->seq_end[direction]) >= 0;
 	if (syn)
 		return state == STELLAR_TCP_SIMULTANEOUS_OPEN && own_acked ? TCP_INPUT_ACK
 									   : TCP_INPUT_SYN_ACK;
 	bool answers = has_finished(state, peer) &&
-		       difference(tcp->acknowledgment, hot->seq_end[peer]) >= 0;
+		       tcp_difference(tcp->acknowledgment, hot->seq_end[peer]) >= 0;
 	if (answers && has_finished(state, direction) && own_acked)
 		return TCP_INPUT_LAST_ACK;
 	if (fin)
@@ -135,7 +127,7 @@ static void open_numbers(struct session_hot *hot, const struct segment *segment)
 	hot->max_window[peer] = 0;
 	hot->seq_end[own] = segment->end;
 	hot->acked[peer] = tcp->sequence;
-	if (has_flag(tcp, STELLAR_TCP_SYN) && tcp->has_window_scale) {
+	if (tcp_has_flag(tcp, STELLAR_TCP_SYN) && tcp->has_window_scale) {
 		hot->flags |= SESSION_SCALE_OFFERED;
 		set_scale(hot, own, tcp->window_scale);
 	}
@@ -167,12 +159,13 @@ static void answer_numbers(struct session_hot *hot, const struct segment *segmen
 	hot->seq_end[own] = segment->end;
 	hot->acked[peer] = tcp->sequence;
 	hot->max_window[own] = 0;
+	hot->syn_moved = 0;
 	if (segment->input == TCP_INPUT_SYN_ACK)
 		hot->acked[own] = segment->ack;
 	if ((hot->flags & SESSION_SCALE_OFFERED) != 0 && tcp->has_window_scale) {
 		set_scale(hot, own, tcp->window_scale);
 	} else {
-		uint32_t window = get_window(hot, peer);
+		uint32_t window = tcp_get_window(hot, peer);
 		hot->max_window[peer] = (uint16_t)(window < UINT16_MAX ? window : UINT16_MAX);
 		hot->window_scale = 0;
 	}
@@ -183,21 +176,21 @@ static void answer_numbers(struct session_hot *hot, const struct segment *segmen
 static inline __attribute__((always_inline)) bool
 is_in_window(const struct session_hot *hot, uint8_t own, uint8_t peer, uint32_t end, uint32_t ack)
 {
-	uint32_t own_window = get_window(hot, own);
-	uint32_t peer_window = get_window(hot, peer);
+	uint32_t own_window = tcp_get_window(hot, own);
+	uint32_t peer_window = tcp_get_window(hot, peer);
 	uint32_t ack_age = own_window > ACK_AGE_MIN ? own_window : ACK_AGE_MIN;
-	int32_t to_end_of_window = difference(hot->acked[peer] + peer_window, end);
-	int32_t from_retransmission = difference(end, hot->seq_end[own] - peer_window - 1);
-	int32_t to_sent = difference(hot->seq_end[peer], ack);
-	int32_t from_old = difference(ack, hot->seq_end[peer] - ack_age);
+	int32_t to_end_of_window = tcp_difference(hot->acked[peer] + peer_window, end);
+	int32_t from_retransmission = tcp_difference(end, hot->seq_end[own] - peer_window - 1);
+	int32_t to_sent = tcp_difference(hot->seq_end[peer], ack);
+	int32_t from_old = tcp_difference(ack, hot->seq_end[peer] - ack_age);
 	return (to_end_of_window | from_retransmission | to_sent | from_old) >= 0;
 }
 
 static inline void follow_numbers(struct session_hot *hot, uint8_t own, uint32_t end, uint32_t ack)
 {
-	if (difference(end, hot->seq_end[own]) > 0)
+	if (tcp_difference(end, hot->seq_end[own]) > 0)
 		hot->seq_end[own] = end;
-	if (difference(ack, hot->acked[own]) > 0)
+	if (tcp_difference(ack, hot->acked[own]) > 0)
 		hot->acked[own] = ack;
 }
 
@@ -219,40 +212,64 @@ static inline bool follow_predicted(struct session_hot *hot, const struct packet
 	return true;
 }
 
-static bool is_rst_inside(const struct session_hot *hot, const struct segment *segment)
-{
-	uint32_t sequence = segment->tcp->sequence;
-	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
-		if (segment->own == STELLAR_FORWARD)
-			return true; // nothing to protect yet
-		// RFC 9293 3.10.7.3: believed only when it acknowledges the SYN.
-		return has_flag(segment->tcp, STELLAR_TCP_ACK) &&
-		       difference(segment->ack, hot->acked[segment->own]) > 0 &&
-		       difference(segment->ack, hot->seq_end[segment->peer]) <= 0;
-	}
-	return difference(sequence, hot->acked[segment->peer]) >= 0 &&
-	       difference(sequence, hot->seq_end[segment->own]) <= 0;
-}
-
 // Whether the acknowledgment that opens a session is of the SYN itself: a blind one is not.
+// One that answers the SYN before a moved one is as good.
 static bool is_syn_acknowledged(const struct session_hot *hot, const struct segment *segment)
 {
-	return difference(segment->ack, hot->acked[segment->own]) > 0 &&
-	       difference(segment->ack, hot->seq_end[segment->peer]) <= 0;
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT && hot->syn_moved &&
+	    segment->ack == hot->acked[STELLAR_FORWARD])
+		return true;
+	return tcp_difference(segment->ack, hot->acked[segment->own]) > 0 &&
+	       tcp_difference(segment->ack, hot->seq_end[segment->peer]) <= 0;
+}
+
+// What the receiver of a RST does (RFC 9293 3.10.7, RFC 5961 3.2).
+enum rst_effect {
+	RST_OUTSIDE, // nothing
+	RST_CHALLENGED, // answers: if it was meant, an exact one comes back
+	RST_BELIEVED,
+};
+
+static enum rst_effect get_rst_effect(const struct session_hot *hot, const struct segment *segment,
+				      unsigned options)
+{
+	uint32_t sequence = segment->tcp->sequence;
+	int32_t distance = tcp_difference(sequence, hot->acked[segment->peer]);
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
+		if (segment->own == STELLAR_FORWARD)
+			return RST_BELIEVED; // nothing to protect yet
+		// RFC 9293 3.10.7.3: believed only when it acknowledges the SYN.
+		return tcp_has_flag(segment->tcp, STELLAR_TCP_ACK) &&
+				       is_syn_acknowledged(hot, segment)
+			       ? RST_BELIEVED
+			       : RST_OUTSIDE;
+	}
+	// RFC 9293 3.10.7.4: a responder goes back to LISTEN by any in its window.
+	if (hot->tcp_state == STELLAR_TCP_SYN_RECEIVED && segment->own == STELLAR_FORWARD)
+		return distance >= 0 && (uint32_t)distance < tcp_get_window(hot, segment->peer)
+			       ? RST_BELIEVED
+			       : RST_OUTSIDE;
+	if ((options & TCP_RST_BELIEVED) != 0)
+		return RST_BELIEVED;
+	if (distance < 0 || tcp_difference(sequence, hot->seq_end[segment->own]) > 0)
+		return RST_OUTSIDE;
+	if ((options & TCP_RST_JUDGED) != 0)
+		return RST_CHALLENGED;
+	return distance == 0 || sequence == hot->seq_end[segment->own] ? RST_BELIEVED
+								       : RST_CHALLENGED;
 }
 
 static bool is_inside(const struct session_hot *hot, const struct segment *segment, uint8_t next)
 {
 	uint8_t own = segment->own;
-	if (segment->input == TCP_INPUT_RST)
-		return is_rst_inside(hot, segment);
 	if (hot->tcp_state == STELLAR_TCP_SYN_SENT)
 		return is_syn_acknowledged(hot, segment);
 	if (is_opening(hot->tcp_state) && next != hot->tcp_state &&
 	    !is_syn_acknowledged(hot, segment))
 		return false;
 
-	if (has_finished(hot->tcp_state, own) && difference(segment->end, hot->seq_end[own]) > 0)
+	if (has_finished(hot->tcp_state, own) &&
+	    tcp_difference(segment->end, hot->seq_end[own]) > 0)
 		return false; // nothing comes after a FIN
 	return is_in_window(hot, own, segment->peer, segment->end, segment->ack);
 }
@@ -271,24 +288,87 @@ static void follow_outside(struct session_hot *hot, const struct segment *segmen
 	uint8_t peer = segment->peer;
 	if (!has_finished(hot->tcp_state, own))
 		hot->seq_end[own] = segment->end;
-	if (!has_finished(hot->tcp_state, peer) && difference(segment->ack, hot->seq_end[peer]) > 0)
+	if (!has_finished(hot->tcp_state, peer) &&
+	    tcp_difference(segment->ack, hot->seq_end[peer]) > 0)
 		hot->seq_end[peer] = segment->ack;
 	hot->acked[own] = segment->ack;
-	if (difference(segment->end, hot->acked[peer] + get_window(hot, peer)) > 0 ||
-	    difference(segment->tcp->sequence, hot->acked[peer]) < 0)
+	if (tcp_difference(segment->end, hot->acked[peer] + tcp_get_window(hot, peer)) > 0 ||
+	    tcp_difference(segment->tcp->sequence, hot->acked[peer]) < 0)
 		hot->acked[peer] = segment->tcp->sequence;
 	raise_window(hot, own, segment->tcp);
 }
 
-// Where a tap goes from an impossible edge: it has lost the segments that would make it possible.
+// Whether the originator is all that was seen so far, and that is enough.
+static bool is_one_sided(const struct session_hot *hot, unsigned options)
+{
+	return (options & TCP_ASYMMETRIC) != 0 && hot->packets[STELLAR_REVERSE] == 0;
+}
+
+// One side is all there is: its acknowledgments tell what the other sent, and that it has the rest.
+static void follow_one_side(struct session_hot *hot, const struct segment *segment)
+{
+	uint8_t own = segment->own;
+	uint8_t peer = segment->peer;
+	follow_numbers(hot, own, segment->end, segment->ack);
+	if (tcp_difference(segment->ack, hot->seq_end[peer]) > 0)
+		hot->seq_end[peer] = segment->ack;
+	if (tcp_difference(segment->tcp->sequence, hot->acked[peer]) > 0)
+		hot->acked[peer] = segment->tcp->sequence;
+	raise_window(hot, own, segment->tcp);
+}
+
+// Where a tap goes from an impossible edge: it has lost the segments that would make it possible,
+// or they take another route.
 static uint8_t pick_up(struct session_hot *hot, const struct segment *segment, unsigned options)
 {
-	if ((options & TCP_STRICT) != 0 || (options & TCP_MIDSTREAM) == 0 ||
-	    !is_opening(hot->tcp_state) ||
+	bool one_sided = is_one_sided(hot, options) && segment->own == STELLAR_FORWARD;
+	bool tolerated = (options & TCP_STRICT) == 0 && (options & TCP_MIDSTREAM) != 0;
+	if (!is_opening(hot->tcp_state) || (!one_sided && !tolerated) ||
 	    (segment->input != TCP_INPUT_ACK && segment->input != TCP_INPUT_FIN))
 		return TCP_NEXT_INVALID;
 	open_numbers(hot, segment);
 	return tcp_next_state(STELLAR_TCP_ESTABLISHED, segment->own, segment->input);
+}
+
+// A SYN after another: which of the two the responder takes, it says. Until then the first's number
+// is kept, and that of the answer to it, where nothing else needs the room: acked[FORWARD] is the
+// number after the first SYN, and, when that was answered, seq_end[REVERSE] the number after the
+// SYN-ACK and max_window[REVERSE] its window.
+static void move_numbers(struct session_hot *hot, const struct segment *segment)
+{
+	uint32_t first = hot->acked[STELLAR_FORWARD];
+	uint32_t answer = hot->seq_end[STELLAR_REVERSE];
+	uint16_t window = hot->max_window[STELLAR_REVERSE];
+	uint8_t scale = hot->window_scale & 0xf0u;
+	bool moved = segment->input == TCP_INPUT_SYN_MOVED;
+	if (hot->tcp_state == STELLAR_TCP_SYN_RECEIVED)
+		first = hot->acked[STELLAR_REVERSE];
+	else if (moved && window == 0)
+		first = hot->seq_end[STELLAR_FORWARD]; // no SYN was answered: the last one but this
+	open_numbers(hot, segment);
+	hot->syn_moved |= moved;
+	hot->acked[STELLAR_FORWARD] = first;
+	hot->seq_end[STELLAR_REVERSE] = answer;
+	hot->max_window[STELLAR_REVERSE] = window;
+	hot->window_scale |= scale;
+}
+
+// The originator's ACK of the answer to its first SYN. The second was nobody's.
+static bool is_first_completed(const struct session_hot *hot, const struct segment *segment)
+{
+	return hot->syn_moved && hot->max_window[STELLAR_REVERSE] != 0 &&
+	       segment->ack == hot->seq_end[STELLAR_REVERSE] &&
+	       (uint32_t)tcp_difference(segment->tcp->sequence, hot->acked[STELLAR_FORWARD]) <
+		       tcp_get_window(hot, STELLAR_REVERSE);
+}
+
+static void complete_first(struct session_hot *hot, const struct segment *segment)
+{
+	hot->acked[STELLAR_REVERSE] = hot->acked[STELLAR_FORWARD];
+	hot->acked[STELLAR_FORWARD] = segment->ack;
+	hot->seq_end[STELLAR_FORWARD] = segment->end;
+	hot->syn_moved = 0;
+	raise_window(hot, STELLAR_FORWARD, segment->tcp);
 }
 
 static struct tcp_outcome change_to(struct session_hot *hot, uint8_t next, bool out_of_window)
@@ -303,18 +383,6 @@ static struct tcp_outcome change_to(struct session_hot *hot, uint8_t next, bool 
 	return outcome;
 }
 
-// What the state says of the payload. A SYN's is for its receiver to take or to leave.
-static uint8_t get_payload(const struct session_hot *hot, const struct packet_tcp *tcp)
-{
-	if (has_flag(tcp, STELLAR_TCP_RST) || hot->tcp_state == STELLAR_TCP_TIME_WAIT ||
-	    hot->tcp_state == STELLAR_TCP_CLOSED)
-		return TCP_PAYLOAD_REFUSED;
-	if (!has_flag(tcp, STELLAR_TCP_SYN))
-		return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_REFUSED
-							      : TCP_PAYLOAD_TAKEN;
-	return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_PENDING : TCP_PAYLOAD_REFUSED;
-}
-
 static struct tcp_outcome refuse(const struct session_hot *hot, enum tcp_outcome_code code,
 				 bool out_of_window)
 {
@@ -325,21 +393,99 @@ static struct tcp_outcome refuse(const struct session_hot *hot, enum tcp_outcome
 	};
 }
 
+static struct tcp_outcome track_rst(struct session_hot *hot, const struct segment *segment,
+				    uint8_t next, unsigned options)
+{
+	uint8_t state = hot->tcp_state;
+	if (state == STELLAR_TCP_TIME_WAIT || state == STELLAR_TCP_CLOSED)
+		return change_to(hot, next, false);
+	enum rst_effect effect = get_rst_effect(hot, segment, options);
+	if (effect == RST_OUTSIDE && (options & TCP_STRICT) != 0)
+		return refuse(hot, TCP_INVALID, true);
+	return change_to(hot, effect == RST_BELIEVED ? next : state, effect == RST_OUTSIDE);
+}
+
+// Strays, SYNs of a living session (their receiver answers and forgets them), and a half-open
+// responder's ACK.
+static bool has_no_numbers(uint8_t state, enum tcp_input input)
+{
+	if (state == STELLAR_TCP_TIME_WAIT || state == STELLAR_TCP_CLOSED)
+		return true;
+	if (input == TCP_INPUT_SYN)
+		return state != STELLAR_TCP_NONE && state != STELLAR_TCP_SYN_SENT;
+	if (input == TCP_INPUT_SYN_ACK)
+		return state >= STELLAR_TCP_ESTABLISHED;
+	return state == STELLAR_TCP_SYN_SENT && input == TCP_INPUT_ACK;
+}
+
+// Segments whose numbers begin something. Returns false for the others.
+static bool open_or_move(struct session_hot *hot, const struct segment *segment)
+{
+	if (segment->input == TCP_INPUT_SYN_MOVED) {
+		move_numbers(hot, segment);
+		return true;
+	}
+	if (hot->tcp_state == STELLAR_TCP_NONE) {
+		open_numbers(hot, segment);
+		return true;
+	}
+	if (hot->tcp_state != STELLAR_TCP_SYN_SENT || segment->input != TCP_INPUT_SYN)
+		return false;
+	if (segment->own == STELLAR_FORWARD)
+		move_numbers(hot, segment);
+	else
+		answer_numbers(hot, segment);
+	return true;
+}
+
+static struct tcp_outcome track_numbers(struct session_hot *hot, const struct segment *segment,
+					uint8_t next, unsigned options)
+{
+	bool inside = is_inside(hot, segment, next);
+	if (!inside && segment->own == STELLAR_FORWARD && is_one_sided(hot, options)) {
+		follow_one_side(hot, segment);
+		return change_to(hot, next, false);
+	}
+	if (!inside && (options & TCP_STRICT) != 0)
+		return refuse(hot, TCP_INVALID, true);
+	if (!inside && tcp_has_flag(segment->tcp, STELLAR_TCP_SYN))
+		return change_to(hot, hot->tcp_state, true);
+	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
+		hot->seq_end[segment->peer] = segment->ack; // of the SYN it takes, were there two
+		answer_numbers(hot, segment);
+	} else if (inside) {
+		follow_inside(hot, segment);
+	} else {
+		follow_outside(hot, segment);
+	}
+	return change_to(hot, next, !inside);
+}
+
 // By the table and the windows.
-static __attribute__((noinline)) struct tcp_outcome
-track_any(struct session_hot *hot, const struct packet_tcp *tcp, uint32_t end,
-	  enum stellar_direction direction, unsigned options)
+static struct tcp_outcome track_any(struct session_hot *hot, const struct packet_tcp *tcp,
+				    uint32_t end, enum stellar_direction direction,
+				    unsigned options)
 {
 	uint8_t state = hot->tcp_state;
 	struct segment segment = {
 		.tcp = tcp,
-		.end = end + has_flag(tcp, STELLAR_TCP_SYN) + has_flag(tcp, STELLAR_TCP_FIN),
+		.end = end + tcp_has_flag(tcp, STELLAR_TCP_SYN) +
+		       tcp_has_flag(tcp, STELLAR_TCP_FIN),
 		.ack = tcp->acknowledgment,
 		.own = (uint8_t)direction,
 		.peer = direction == STELLAR_FORWARD ? STELLAR_REVERSE : STELLAR_FORWARD,
 		.input = tcp_classify(hot, tcp, direction),
 	};
 	uint8_t next = tcp_next_state(state, direction, segment.input);
+	if (state == STELLAR_TCP_SYN_SENT && direction == STELLAR_FORWARD &&
+	    segment.input == TCP_INPUT_ACK) {
+		if (!is_first_completed(hot, &segment))
+			next = TCP_NEXT_INVALID;
+		else
+			complete_first(hot, &segment);
+		if (next != TCP_NEXT_INVALID)
+			return change_to(hot, next, false);
+	}
 	if (next == TCP_NEXT_INVALID) {
 		next = pick_up(hot, &segment, options);
 		return next == TCP_NEXT_INVALID ? refuse(hot, TCP_INVALID, false)
@@ -347,36 +493,35 @@ track_any(struct session_hot *hot, const struct packet_tcp *tcp, uint32_t end,
 	}
 	if (next == TCP_NEXT_REOPEN)
 		return refuse(hot, TCP_REOPEN, false);
-	if (state == STELLAR_TCP_NONE ||
-	    (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_SYN &&
-	     direction == STELLAR_FORWARD)) {
-		open_numbers(hot, &segment);
-		return change_to(hot, next, false);
-	}
-	if (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_SYN) {
-		answer_numbers(hot, &segment);
-		return change_to(hot, next, false);
-	}
-	// Strays, SYNs of the other kind, and a half-open responder's ACK have no numbers to keep.
-	if (state == STELLAR_TCP_TIME_WAIT || state == STELLAR_TCP_CLOSED ||
-	    segment.input == TCP_INPUT_SYN ||
-	    (state == STELLAR_TCP_SYN_SENT && segment.input == TCP_INPUT_ACK))
-		return change_to(hot, next, false);
-
-	bool inside = is_inside(hot, &segment, next);
-	if (!inside && (options & TCP_STRICT) != 0)
-		return refuse(hot, TCP_INVALID, true);
-	if (!inside && (segment.input == TCP_INPUT_RST || has_flag(tcp, STELLAR_TCP_SYN)))
-		return change_to(hot, state, true);
 	if (segment.input == TCP_INPUT_RST)
+		return track_rst(hot, &segment, next, options);
+	if (has_no_numbers(state, segment.input))
 		return change_to(hot, next, false);
-	if (state == STELLAR_TCP_SYN_SENT)
-		answer_numbers(hot, &segment);
-	else if (inside)
-		follow_inside(hot, &segment);
-	else
-		follow_outside(hot, &segment);
-	return change_to(hot, next, !inside);
+	if (open_or_move(hot, &segment))
+		return change_to(hot, next, false);
+	return track_numbers(hot, &segment, next, options);
+}
+
+// What the state says of the payload. A SYN's is for its receiver to take or to leave.
+static uint8_t get_payload(const struct session_hot *hot, const struct packet_tcp *tcp)
+{
+	if (tcp_has_flag(tcp, STELLAR_TCP_RST) || hot->tcp_state == STELLAR_TCP_TIME_WAIT ||
+	    hot->tcp_state == STELLAR_TCP_CLOSED)
+		return TCP_PAYLOAD_REFUSED;
+	if (!tcp_has_flag(tcp, STELLAR_TCP_SYN))
+		return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_REFUSED
+							      : TCP_PAYLOAD_TAKEN;
+	return hot->tcp_state == STELLAR_TCP_SYN_SENT ? TCP_PAYLOAD_PENDING : TCP_PAYLOAD_REFUSED;
+}
+
+static __attribute__((noinline)) struct tcp_outcome
+track_unpredicted(struct session_hot *hot, const struct packet_tcp *tcp, uint32_t end,
+		  enum stellar_direction direction, unsigned options)
+{
+	struct tcp_outcome outcome = track_any(hot, tcp, end, direction, options);
+	if (outcome.code == TCP_ACCEPTED)
+		outcome.payload = get_payload(hot, tcp);
+	return outcome;
 }
 
 struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *tcp,
@@ -384,12 +529,8 @@ struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *t
 			     unsigned options)
 {
 	uint32_t end = tcp->sequence + payload_length;
-	if (!follow_predicted(hot, tcp, end, (uint8_t)direction)) {
-		struct tcp_outcome outcome = track_any(hot, tcp, end, direction, options);
-		if (outcome.code == TCP_ACCEPTED)
-			outcome.payload = get_payload(hot, tcp);
-		return outcome;
-	}
+	if (!follow_predicted(hot, tcp, end, (uint8_t)direction))
+		return track_unpredicted(hot, tcp, end, direction, options);
 	return (struct tcp_outcome){
 		.code = TCP_ACCEPTED,
 		.previous_state = STELLAR_TCP_ESTABLISHED,

@@ -125,6 +125,7 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t expectations_session
         uint64_t children_session
         uint64_t handoff_frames
+        uint64_t ttl_min
 
     enum: STELLAR_TARGET_PROFILE_COUNT
     const char *stellar_target_profile_name(uint32_t profile)
@@ -139,6 +140,8 @@ cdef extern from "stellar/engine.h" nogil:
         bint pass_malformed
         uint8_t midstream
         uint8_t target_profile
+        bint asymmetric
+        bint urgent_inline
         uint64_t hash_seed[2]
         session_timeouts timeouts
         engine_limits limits

@@ -25,6 +25,8 @@ class Engine:
         timeouts: Mapping[str, int] | None = None,
         limits: Mapping[str, int] | None = None,
         target_profile: str = "linux",
+        asymmetric: bool = False,
+        urgent_inline: bool = False,
         first_session_id: int = 1,
     ) -> None: ...
     def close(self) -> None: ...

@@ -110,8 +110,8 @@ cdef class Engine:
     def __cinit__(self, *, int workers=1, int burst_size=64, uint64_t session_capacity=1 << 20,
                   full_action="evict_embryonic", bint verify_checksums=True, bint inline=False,
                   bint pass_malformed=False, bint midstream=True, hash_seed=(0, 0),
-                  timeouts=None, limits=None, target_profile="linux",
-                  uint64_t first_session_id=1):
+                  timeouts=None, limits=None, target_profile="linux", bint asymmetric=False,
+                  bint urgent_inline=False, uint64_t first_session_id=1):
         cdef capi.engine_config config
         cdef char error[ERROR_SIZE]
         error[0] = 0
@@ -124,6 +124,8 @@ cdef class Engine:
         config.is_inline = inline
         config.pass_malformed = pass_malformed
         config.midstream = midstream
+        config.asymmetric = asymmetric
+        config.urgent_inline = urgent_inline
         config.hash_seed[0], config.hash_seed[1] = hash_seed
         config.first_session_id = first_session_id
         if timeouts is not None:

@@ -97,7 +97,7 @@ MUTATIONS = (
     ),
     Mutation(
         "tcp_window_scale_of_other_side",
-        "native/session/tcp_track.c",
+        "native/session/tcp_numbers.h",
         "return hot->window_scale >> (direction * 4) & 15u;",
         "return hot->window_scale >> ((direction ^ 1) * 4) & 15u;",
     ),

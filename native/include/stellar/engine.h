@@ -69,7 +69,8 @@ struct session_timeouts {
 	X(expectations, 65536, "sessions announced and not yet there") \
 	X(expectations_session, 64, "of those, announced by one session") \
 	X(children_session, 65536, "sessions derived from one") \
-	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker")
+	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker") \
+	X(ttl_min, 1, "not a limit of memory: time to live a packet needs to reach its receiver")
 // clang-format on
 
 struct engine_limits {
@@ -117,7 +118,8 @@ struct engine_config {
 	bool pass_malformed; // let malformed packets cross a wire; false
 	uint8_t midstream; // 1: pick up TCP sessions midstream; 1
 	uint8_t target_profile; // of hosts that have none of their own; enum stellar_target_profile
-	uint8_t reserved[2];
+	bool asymmetric; // inline: one direction of a TCP session may take another route; false
+	bool urgent_inline; // TCP urgent bytes are part of the stream (SO_OOBINLINE); false
 	uint64_t hash_seed[2]; // all zero: random at start; fixed in replay
 	struct session_timeouts timeouts;
 	stellar_log_fn log;

@@ -45,7 +45,8 @@ struct engine;
 	X(fragment_limit, FRAGMENT_LIMIT, "too many fragments held: memory, source or datagram") \
 	X(fragment_timeout, FRAGMENT_TIMEOUT, "its datagram did not become whole in time") \
 	X(stream_overlap, STREAM_OVERLAP, "sent again with other bytes") \
-	X(handoff_full, HANDOFF_FULL, "no room on the way to its worker")
+	X(handoff_full, HANDOFF_FULL, "no room on the way to its worker") \
+	X(ttl, TTL, "too little time to live to reach its receiver (limit ttl_min)")
 // clang-format on
 
 enum stellar_drop_reason {

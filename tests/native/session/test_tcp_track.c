@@ -419,15 +419,150 @@ static void test_rst_at_rest_needs_the_exact_number(void **state)
 	}
 }
 
-static void test_rst_may_answer_any_byte_in_flight(void **state)
+// RFC 5961 3.2: what the receiver has got is between its last acknowledgment and the last byte
+// sent.
+static void test_rst_before_or_behind_what_is_in_flight_is_believed(void **state)
 {
 	(void)state;
-	const uint32_t inside[] = {1, 60, 101};
-	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+	const uint32_t exact[] = {1, 101};
+	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++) {
 		struct talk talk = established(0, TCP_STRICT);
 		say(&talk, F, ACK, 1, 1, 100);
+		assert_accepted(&talk, say(&talk, F, RST, exact[i], 0, 0), STELLAR_TCP_CLOSED);
+	}
+}
+
+static void test_other_rst_in_the_window_passes_for_its_challenge(void **state)
+{
+	(void)state;
+	struct talk talk = established(0, TCP_STRICT);
+	say(&talk, F, ACK, 1, 1, 100);
+
+	assert_accepted(&talk, say(&talk, F, RST, 60, 0, 0), STELLAR_TCP_ESTABLISHED);
+	assert_accepted(&talk, say(&talk, R, ACK, 1, 101, 0), STELLAR_TCP_ESTABLISHED);
+	assert_accepted(&talk, say(&talk, F, RST, 101, 0, 0), STELLAR_TCP_CLOSED);
+}
+
+// RFC 9293 3.10.7.4: a responder whose handshake is not done goes back to listening.
+static void test_rst_in_the_window_ends_a_handshake(void **state)
+{
+	(void)state;
+	const uint32_t inside[] = {1, 2, 8000};
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+		struct talk talk = talk_between(1, TCP_STRICT);
+		say(&talk, F, SYN, 0, 0, 0);
+		say(&talk, R, SYN | ACK, 0, 1, 0);
+		assert_refused(&talk, F, RST, 0, 0, 0);
+		assert_refused(&talk, F, RST, 8001, 0, 0);
 		assert_accepted(&talk, say(&talk, F, RST, inside[i], 0, 0), STELLAR_TCP_CLOSED);
 	}
+}
+
+static struct talk moved_by(size_t variant, uint32_t distance)
+{
+	struct talk talk = talk_between(variant, TCP_STRICT);
+	assert_accepted(&talk, say(&talk, F, SYN, 0, 0, 0), STELLAR_TCP_SYN_SENT);
+	assert_accepted(&talk, say(&talk, R, SYN | ACK, 0, 1, 0), STELLAR_TCP_SYN_RECEIVED);
+	assert_accepted(&talk, say(&talk, F, SYN, distance, 0, 0), STELLAR_TCP_SYN_SENT);
+	return talk;
+}
+
+static const uint32_t distances[] = {1, 1000, UINT32_MAX - 1, 1000000, 0x40000000};
+#define DISTANCES (sizeof(distances) / sizeof(distances[0]))
+
+// What answers a SYN says which of two it is.
+static void test_responder_may_take_the_moved_syn(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < DISTANCES * VARIANTS; i++) {
+		uint32_t by = distances[i % DISTANCES];
+		struct talk talk = moved_by(i / DISTANCES, by);
+		assert_accepted(&talk, say(&talk, F, SYN, by, 0, 0), STELLAR_TCP_SYN_SENT);
+		assert_accepted(&talk, say(&talk, R, SYN | ACK, 700, by + 1, 0),
+				STELLAR_TCP_SYN_RECEIVED);
+		assert_accepted(&talk, say(&talk, F, ACK, by + 1, 701, 100),
+				STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, R, ACK, 701, by + 101, 100),
+				STELLAR_TCP_ESTABLISHED);
+	}
+}
+
+static void test_responder_may_keep_the_first_syn(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < DISTANCES * VARIANTS; i++) {
+		struct talk talk = moved_by(i / DISTANCES, distances[i % DISTANCES]);
+		assert_accepted(&talk, say(&talk, R, ACK, 1, 1, 0), STELLAR_TCP_SYN_SENT);
+		assert_accepted(&talk, say(&talk, R, SYN | ACK, 0, 1, 0), STELLAR_TCP_SYN_RECEIVED);
+		assert_accepted(&talk, say(&talk, F, ACK, 1, 1, 100), STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, R, ACK, 1, 101, 100), STELLAR_TCP_ESTABLISHED);
+	}
+}
+
+static void test_originator_completes_the_first_handshake_whoever_moved_it(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < DISTANCES * VARIANTS; i++) {
+		struct talk talk = moved_by(i / DISTANCES, distances[i % DISTANCES]);
+		assert_refused(&talk, F, ACK, 1, 2, 0);
+		assert_refused(&talk, F, ACK, 0, 1, 0);
+		assert_accepted(&talk, say(&talk, F, ACK, 1, 1, 100), STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, R, ACK, 1, 101, 100), STELLAR_TCP_ESTABLISHED);
+	}
+}
+
+static void test_refusal_of_a_moved_syn_ends_the_session(void **state)
+{
+	(void)state;
+	struct talk talk = moved_by(0, 5);
+	talk.first[R] = 0;
+
+	assert_accepted(&talk, say(&talk, R, RST | ACK, 0, 6, 0), STELLAR_TCP_CLOSED);
+}
+
+// ECN, RFC 3168 and RFC 9768: no use of the flags makes a segment invalid.
+static void test_congestion_flags_decide_nothing(void **state)
+{
+	(void)state;
+	const uint8_t marks[] = {STELLAR_TCP_ECE, STELLAR_TCP_CWR,
+				 STELLAR_TCP_ECE | STELLAR_TCP_CWR};
+	for (size_t i = 0; i < sizeof(marks); i++) {
+		struct talk talk = talk_between(0, TCP_STRICT);
+		assert_accepted(&talk, say(&talk, F, SYN | marks[i], 0, 0, 0),
+				STELLAR_TCP_SYN_SENT);
+		assert_accepted(&talk, say(&talk, R, SYN | ACK | marks[i], 0, 1, 0),
+				STELLAR_TCP_SYN_RECEIVED);
+		assert_accepted(&talk, say(&talk, F, ACK | marks[i], 1, 1, 100),
+				STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, R, FIN | marks[i], 1, 101, 0),
+				STELLAR_TCP_CLOSE_WAIT);
+	}
+}
+
+// The other route: an originator's half of a session says enough.
+static void test_one_side_alone_is_tracked_from_its_syn_to_its_fin(void **state)
+{
+	(void)state;
+	const unsigned options[] = {TCP_ASYMMETRIC, TCP_STRICT | TCP_ASYMMETRIC};
+	for (size_t i = 0; i < 2; i++) {
+		struct talk talk = talk_between(2, options[i]);
+		say(&talk, F, SYN, 0, 0, 0);
+		assert_int_equal(say(&talk, F, ACK, 1, 1, 100).code, TCP_ACCEPTED);
+		assert_int_equal(talk.hot.tcp_state, STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, F, ACK, 101, 90001, 0), STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, F, ACK, 101, 200001, 900),
+				STELLAR_TCP_ESTABLISHED);
+		assert_accepted(&talk, say(&talk, F, FIN, 1001, 400001, 0), STELLAR_TCP_FIN_WAIT);
+	}
+}
+
+static void test_one_side_is_not_enough_once_the_other_was_seen(void **state)
+{
+	(void)state;
+	struct talk talk = established(0, TCP_STRICT | TCP_ASYMMETRIC);
+	talk.hot.packets[R] = 1;
+
+	assert_refused(&talk, F, ACK, 1, 90001, 0);
 }
 
 static void test_refusal_must_acknowledge_the_syn(void **state)
@@ -584,8 +719,8 @@ static void test_tap_is_not_blinded_by_a_forged_rst_or_syn(void **state)
 	struct session_hot before = talk.hot;
 
 	assert_tolerated(&talk, say(&talk, F, RST, 4000, 0, 0), STELLAR_TCP_ESTABLISHED);
-	assert_tolerated(&talk, say(&talk, R, SYN | ACK, 900000, 900000, 0),
-			 STELLAR_TCP_ESTABLISHED);
+	assert_accepted(&talk, say(&talk, R, SYN | ACK, 900000, 900000, 0),
+			STELLAR_TCP_ESTABLISHED);
 	assert_accepted(&talk, say(&talk, F, SYN, 900000, 0, 0), STELLAR_TCP_ESTABLISHED);
 
 	assert_memory_equal(&before, &talk.hot, sizeof(before));
@@ -632,7 +767,16 @@ int main(void)
 		cmocka_unit_test(test_window_scale_does_not_count_when_one_side_has_none),
 		cmocka_unit_test(test_absurd_window_scale_is_fourteen),
 		cmocka_unit_test(test_rst_at_rest_needs_the_exact_number),
-		cmocka_unit_test(test_rst_may_answer_any_byte_in_flight),
+		cmocka_unit_test(test_rst_before_or_behind_what_is_in_flight_is_believed),
+		cmocka_unit_test(test_other_rst_in_the_window_passes_for_its_challenge),
+		cmocka_unit_test(test_rst_in_the_window_ends_a_handshake),
+		cmocka_unit_test(test_responder_may_take_the_moved_syn),
+		cmocka_unit_test(test_responder_may_keep_the_first_syn),
+		cmocka_unit_test(test_originator_completes_the_first_handshake_whoever_moved_it),
+		cmocka_unit_test(test_refusal_of_a_moved_syn_ends_the_session),
+		cmocka_unit_test(test_congestion_flags_decide_nothing),
+		cmocka_unit_test(test_one_side_alone_is_tracked_from_its_syn_to_its_fin),
+		cmocka_unit_test(test_one_side_is_not_enough_once_the_other_was_seen),
 		cmocka_unit_test(test_refusal_must_acknowledge_the_syn),
 		cmocka_unit_test(test_strays_belong_to_the_closed_session),
 		cmocka_unit_test(test_syn_on_an_ended_session_opens_it_anew),
