@@ -10,32 +10,7 @@
 #include <stellar/inject.h>
 #include <stellar/match.h>
 #include <stellar/rewrite.h>
-#include <stellar/stream.h>
 #include <stellar/timer.h>
-
-// session/: reassembly.
-int stream_peek(struct session *session, enum stellar_direction direction, const uint8_t **ret_data,
-		size_t *ret_length)
-{
-	return -ENOSYS;
-}
-
-int stream_skip(struct session *session, enum stellar_direction direction, size_t count)
-{
-	return -ENOSYS;
-}
-
-int stream_get_offset(const struct session *session, enum stellar_direction direction,
-		      uint64_t *ret_offset)
-{
-	return -ENOSYS;
-}
-
-int stream_set_depth(struct session *session, enum stellar_direction direction,
-		     uint64_t depth_bytes)
-{
-	return -ENOSYS;
-}
 
 // protocol/: files.
 int file_get_name(const struct session *session, const uint8_t **ret_name, size_t *ret_length)

@@ -212,10 +212,16 @@ static bool is_called(const struct plugin_block *block, const struct plugin_host
 
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event)
 {
-	struct engine *engine = worker->engine;
-	uint64_t left = engine->interest[event->type];
-
 	worker->ledger.events[event->type]++;
+	plugin_deliver_to(worker, session, event, UINT64_MAX);
+}
+
+void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,
+		       uint64_t plugins)
+{
+	struct engine *engine = worker->engine;
+	uint64_t left = engine->interest[event->type] & plugins;
+
 	if (session->block == NULL)
 		return;
 	expire_lease(worker, session->block);

@@ -6,6 +6,7 @@
 
 #include "engine/worker.h"
 #include "packet/decode.h"
+#include "session/stream_reader.h"
 #include "session/tcp.h"
 
 #define PROTOCOL_TCP 6
@@ -20,6 +21,7 @@ int stream_stage_init(struct worker *worker)
 		return 0;
 	return stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
 				  engine->config.limits.stream_held_bytes,
+				  engine->config.limits.stream_kept_bytes,
 				  engine->config.hash_seed[0] ^ worker->id);
 }
 
@@ -102,6 +104,7 @@ void stream_stage_open(struct worker *worker, struct session *session)
 static void release_direction(struct worker *worker, struct stream_direction *direction)
 {
 	stream_direction_clear(&worker->stream.memory, direction);
+	stream_shelf_clear(&worker->stream.memory, &direction->shelf);
 	direction->is_given_up = true;
 }
 
@@ -121,42 +124,103 @@ void stream_stage_release(struct worker *worker, struct session *session)
 
 void stream_stage_settle(struct worker *worker, struct session *session)
 {
-	if (stream_stage_get(session) == NULL)
+	struct stream *stream = stream_stage_get(session);
+	uint64_t wanting;
+	bool is_wanted = false;
+
+	if (stream == NULL)
 		return;
-	if ((session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0 ||
-	    get_wanting(worker, session) == 0)
+	wanting = get_wanting(worker, session);
+	for (uint8_t id = 0; id < STELLAR_DIRECTION_COUNT; id++) {
+		struct stream_direction *direction = &stream->directions[id];
+		uint64_t left = wanting & ~direction->shelf.done;
+
+		if (direction->is_given_up)
+			continue;
+		if (left == 0)
+			release_direction(worker, direction);
+		else if (direction->shelf.reader_count > 0)
+			stream_shelf_settle(&worker->stream.memory, &direction->shelf, left);
+		is_wanted |= left != 0;
+	}
+	if (!is_wanted || (session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0)
 		stream_stage_release(worker, session);
 }
 
 // Raise an event of a direction to all that want it.
 static void raise(struct worker *worker, struct session *session, struct event *event)
 {
+	const struct stream_shelf *shelf =
+		&stream_stage_get(session)->directions[event->direction].shelf;
 	uint32_t queued = worker->queue.count;
 
 	event->time_ns = worker->now_ns;
 	event->packet = session->packet;
-	plugin_deliver(worker, session, event);
+	worker->ledger.events[event->type]++;
+	plugin_deliver_to(worker, session, event, ~shelf->done);
 	plugin_drain(worker, session, queued);
 }
 
-static void deliver_data(struct worker *worker, struct session *session, uint8_t direction,
+// tcp_data to one plugin that may have a limit: what lies before it.
+static void deliver_limited(struct worker *worker, struct session *session, uint16_t plugin_id,
+			    struct event event)
+{
+	const struct stream_shelf *shelf =
+		&stream_stage_get(session)->directions[event.direction].shelf;
+	const struct stream_reader *reader =
+		stream_reader_get(&worker->stream.memory, shelf, plugin_id);
+
+	if (reader != NULL && reader->limit - event.stream_offset < event.data_length)
+		event.data_length = (uint32_t)(reader->limit - event.stream_offset);
+	plugin_deliver_to(worker, session, &event, UINT64_C(1) << plugin_id);
+}
+
+// tcp_data where plugins have limits: one by one, in their order.
+static void deliver_one_by_one(struct worker *worker, struct session *session,
+			       const struct event *event)
+{
+	const struct stream_shelf *shelf =
+		&stream_stage_get(session)->directions[event->direction].shelf;
+	uint64_t left = worker->engine->interest[event->type] & ~shelf->done;
+
+	for (; left != 0; left &= left - 1)
+		deliver_limited(worker, session, (uint16_t)__builtin_ctzll(left), *event);
+}
+
+static void deliver_data(struct worker *worker, struct session *session, uint8_t direction_id,
 			 struct stream_chunk chunk)
 {
+	struct stream_stage *stage = &worker->stream;
+	struct stream_direction *direction = &stream_stage_get(session)->directions[direction_id];
+	uint32_t queued = worker->queue.count;
 	struct event event = {
 		.type = STELLAR_EVENT_TCP_DATA,
-		.direction = direction,
+		.direction = direction_id,
 		.data = chunk.data,
 		.data_length = chunk.length,
+		.time_ns = worker->now_ns,
+		.packet = session->packet,
 		.stream_offset = chunk.offset,
 	};
 
 	if (chunk.length == 0)
 		return;
 	worker->ledger.streams.delivered_bytes += chunk.length;
-	worker->stream.chunk = &chunk;
-	worker->stream.direction = direction;
-	raise(worker, session, &event);
-	worker->stream.chunk = NULL;
+	worker->ledger.events[STELLAR_EVENT_TCP_DATA]++;
+	stage->chunk = &chunk;
+	stage->direction = direction_id;
+	stage->is_kept = false;
+	if (direction->shelf.limited == 0)
+		plugin_deliver_to(worker, session, &event, ~direction->shelf.done);
+	else
+		deliver_one_by_one(worker, session, &event);
+	plugin_drain(worker, session, queued);
+	stage->chunk = NULL;
+	direction->delivered = chunk.offset + chunk.length;
+	if (direction->shelf.limited != 0)
+		stream_shelf_end_limits(&stage->memory, &direction->shelf, direction->delivered);
+	if (direction->shelf.reader_count > 0 && !stage->is_kept)
+		stream_shelf_keep(&stage->memory, &direction->shelf, &chunk);
 }
 
 // Deliver a chunk without an urgent byte that its receiver takes out.
@@ -220,6 +284,9 @@ static bool raise_gap(struct worker *worker, struct session *session, uint8_t di
 	worker->ledger.streams.gaps++;
 	worker->ledger.streams.gap_bytes += missing;
 	raise(worker, session, &event);
+	direction->delivered = place + missing;
+	if (direction->shelf.reader_count > 0)
+		stream_shelf_skip_to(&worker->stream.memory, &direction->shelf, place + missing);
 	return true;
 }
 
@@ -378,6 +445,7 @@ void stream_stage(struct worker *worker, struct packet *packet)
 	tell_expected(session, STELLAR_FORWARD);
 	tell_expected(session, STELLAR_REVERSE);
 	worker->ledger.streams.held_bytes = worker->stream.memory.held_bytes;
+	worker->ledger.streams.kept_lost = worker->stream.memory.kept_lost;
 }
 
 void stream_stage_end(struct worker *worker, struct session *session)

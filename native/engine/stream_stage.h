@@ -16,6 +16,7 @@
 // Worker's thread.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "session/slab.h"
@@ -30,6 +31,7 @@ struct stream_stage {
 	struct slab records; // struct stream, by plugin_block.stream
 	const struct stream_chunk *chunk; // tcp_data in delivery, or NULL
 	uint8_t direction; // of the chunk
+	bool is_kept; // the chunk was copied for its readers already
 	uint8_t payload; // enum tcp_payload of the segment in hand
 };
 

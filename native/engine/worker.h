@@ -279,6 +279,9 @@ bool plugin_wants(const struct engine *engine, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event);
+// Only to these plugins, and not counted.
+void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,
+		       uint64_t plugins);
 // Queue an event of the session in hand, or of any; key: of metadata_changed, else NULL.
 void plugin_queue(struct worker *worker, const struct event *event, const char *key);
 void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,

@@ -10,11 +10,12 @@
 #include "session/stream_overlap.h"
 
 int stream_memory_init(struct stream_memory *memory, uint64_t memory_bytes, uint64_t held_bytes_max,
-		       uint64_t seed)
+		       uint64_t kept_bytes_max, uint64_t seed)
 {
+	memset(memory, 0, sizeof(*memory));
 	memory->random = seed;
 	memory->held_bytes_max = held_bytes_max;
-	memory->held_bytes = 0;
+	memory->kept_bytes_max = kept_bytes_max;
 	return stream_pool_init(&memory->pool, memory_bytes);
 }
 

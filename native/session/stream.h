@@ -65,11 +65,26 @@ struct stream_memory {
 	struct stream_pool pool;
 	uint64_t random; // of priorities
 	uint64_t held_bytes_max; // of one direction
+	uint64_t kept_bytes_max; // of one direction
 	uint64_t held_bytes; // of all: a level
+	uint64_t kept_lost; // times bytes were lost to a reader
+};
+
+// What is kept of a direction for those who read it at their own pace: stream_reader.h.
+struct stream_shelf {
+	uint64_t start; // offset of the first byte kept
+	uint64_t done; // plugins (bits of their ids) that want nothing more
+	uint64_t limited; // plugins that have a limit
+	uint32_t block; // 0: nothing is kept
+	uint32_t skipped; // bytes of the block before the first one kept
+	uint32_t length; // bytes kept
+	uint32_t readers; // block of them, 0: none
+	uint8_t reader_count;
 };
 
 struct stream_direction {
 	uint64_t next; // offset of the byte to be delivered next
+	uint64_t delivered; // what was delivered ends here
 	uint64_t end; // offset after the last byte, or STREAM_NO_END while there was no FIN
 	uint32_t base; // sequence number of offset 0
 	uint32_t held; // root of the pieces
@@ -79,6 +94,7 @@ struct stream_direction {
 	bool is_open; // base is known
 	bool is_given_up; // nobody wants it any more
 	bool has_pending; // what is held came with a SYN, and may not be taken
+	struct stream_shelf shelf;
 };
 
 struct stream {
@@ -103,7 +119,7 @@ struct stream_segment {
 
 // Reserve the memory of a worker's streams. Returns 0 or -ENOMEM.
 int stream_memory_init(struct stream_memory *memory, uint64_t memory_bytes, uint64_t held_bytes_max,
-		       uint64_t seed);
+		       uint64_t kept_bytes_max, uint64_t seed);
 void stream_memory_fini(struct stream_memory *memory);
 
 // Begin a direction with the sequence number of its first byte.

@@ -32,7 +32,7 @@ enum stellar_direction {
 
 struct event {
 	uint8_t type; // enum stellar_event
-	uint8_t direction; // enum stellar_direction of the packet behind it
+	uint8_t direction; // enum stellar_direction of the packet behind it, or of the bytes
 	uint8_t reason; // enum stellar_closing_reason with session_closing, else 0
 	uint8_t reserved;
 	uint32_t data_length; // bytes at data; with tcp_gap: bytes that are missing

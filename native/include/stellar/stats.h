@@ -116,6 +116,7 @@ struct stream_stats {
 	uint64_t gap_bytes;
 	uint64_t overlaps; // segments that contradict what was known
 	uint64_t limited; // times a limit made bytes be left out
+	uint64_t kept_lost; // times bytes kept for a plugin were lost to it
 	uint64_t no_memory; // sessions that could not have a record
 };
 

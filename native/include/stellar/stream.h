@@ -7,7 +7,9 @@
 // them, at most limit stream_kept_bytes; what does not fit any more is lost to this plugin, as a
 // tcp_gap that stream_peek reports.
 //
-// Declared now; until there is reassembly every call returns -ENOSYS.
+// What a plugin has not skipped by the end of tcp_data is copied, from then on, until it does; the
+// others get no copy made. A take over, a detach or a gap moves places: what was kept is lost.
+//
 // Work is done only for sessions in which some plugin wants tcp_data, tcp_gap or tcp_overlap.
 // Worker thread, inside a callback.
 #pragma once

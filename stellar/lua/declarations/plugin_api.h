@@ -4,6 +4,7 @@
 // as declarations.h, which LuaJIT's FFI parses: the public headers are the one source.
 #include <stellar/field.h>
 #include <stellar/plugin.h>
+#include <stellar/stream.h>
 
 // Macros end in the preprocessor; these carry their values over.
 enum stellar_lua_constant {

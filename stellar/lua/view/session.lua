@@ -8,6 +8,7 @@ local ffi, C = host.ffi, host.C
 local call = host.call
 local view = host.use("view/view")
 local endpoint = host.use("view/endpoint")
+local new_stream = host.use("view/stream")
 
 local METADATA_MAX_BYTES = 65536
 local REPLIES = { rst = C.STELLAR_REPLY_RST, icmp = C.STELLAR_REPLY_ICMP }
@@ -210,6 +211,13 @@ function methods.set_ratelimit_group(self, group_id)
         error("session:set_ratelimit_group: expected a group's number", 2)
     end
     return view.result(C.session_set_ratelimit_group(call.session, group_id))
+end
+
+-- The bytes of one direction.
+function methods.stream(self, direction)
+    view.check(self, "session")
+    check_direction("session:stream", direction)
+    return new_stream(direction)
 end
 
 -- session.context is a field, everything else a method.

@@ -177,10 +177,19 @@ struct verdict harness_send(struct harness *harness, const uint8_t *frame, size_
 
 struct verdict harness_send_segment(struct harness *harness, const struct harness_segment *segment)
 {
-	uint8_t frame[ETHERNET_SIZE + IPV4_SIZE + TCP_SIZE];
-	uint8_t *tcp = frame + ETHERNET_SIZE + IPV4_SIZE;
+	return harness_send_payload(harness, segment, "");
+}
 
-	write_headers(frame, 6, TCP_SIZE, segment->from_responder);
+struct verdict harness_send_payload(struct harness *harness, const struct harness_segment *segment,
+				    const char *payload)
+{
+	uint8_t frame[ETHERNET_SIZE + IPV4_SIZE + TCP_SIZE + 256];
+	uint8_t *tcp = frame + ETHERNET_SIZE + IPV4_SIZE;
+	size_t payload_length = strlen(payload);
+	size_t length = TCP_SIZE + payload_length;
+
+	assert_true(payload_length <= 256);
+	write_headers(frame, 6, length, segment->from_responder);
 	memset(tcp, 0, TCP_SIZE);
 	write_u16(tcp, segment->from_responder ? segment->destination_port : segment->source_port);
 	write_u16(tcp + 2,
@@ -190,8 +199,10 @@ struct verdict harness_send_segment(struct harness *harness, const struct harnes
 	tcp[12] = 5 << 4;
 	tcp[13] = segment->flags;
 	write_u16(tcp + 14, 65535);
-	write_checksum(frame, 6, TCP_SIZE, 16);
-	return harness_send(harness, frame, sizeof(frame), segment->from_responder);
+	memcpy(tcp + TCP_SIZE, payload, payload_length);
+	write_checksum(frame, 6, length, 16);
+	return harness_send(harness, frame, ETHERNET_SIZE + IPV4_SIZE + length,
+			    segment->from_responder);
 }
 
 struct verdict harness_send_datagram(struct harness *harness, uint16_t source_port,

@@ -55,6 +55,9 @@ void harness_close(struct harness *harness);
 struct verdict harness_send(struct harness *harness, const uint8_t *frame, size_t length,
 			    bool from_outside);
 struct verdict harness_send_segment(struct harness *harness, const struct harness_segment *segment);
+// The same with bytes, at most 256.
+struct verdict harness_send_payload(struct harness *harness, const struct harness_segment *segment,
+				    const char *payload);
 // A UDP datagram with `payload` between fixed addresses.
 struct verdict harness_send_datagram(struct harness *harness, uint16_t source_port,
 				     uint16_t destination_port, const char *payload,

@@ -276,7 +276,7 @@ static void check_profile(uint8_t profile, int most)
 {
 	struct stream_memory memory;
 	struct model_segment segments[MODEL_MAX];
-	assert_int_equal(stream_memory_init(&memory, 1 << 20, 1 << 20, 1), 0);
+	assert_int_equal(stream_memory_init(&memory, 1 << 20, 1 << 20, 0, 1), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		for (int count = 1; cases[i].profile == profile && count <= most; count++)
 			check_all(&memory, &cases[i], segments, 0, count);
@@ -310,7 +310,7 @@ static void test_linux_joins_what_continues(void **state)
 	uint8_t bytes[BYTES];
 	struct stream_memory memory;
 
-	assert_int_equal(stream_memory_init(&memory, 1 << 20, 1 << 20, 1), 0);
+	assert_int_equal(stream_memory_init(&memory, 1 << 20, 1 << 20, 0, 1), 0);
 	reassemble(&memory, STELLAR_TARGET_LINUX, segments, 4, bytes);
 
 	assert_memory_equal(bytes, expected, BYTES);
