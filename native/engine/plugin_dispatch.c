@@ -298,6 +298,7 @@ void plugin_drain(struct worker *worker, struct session *session, uint32_t first
 {
 	struct event_queue *queue = &worker->queue;
 	uint32_t next = first;
+	struct session *outer = worker->drained;
 	uint32_t round_end = queue->count;
 
 	worker->drained = session;
@@ -306,7 +307,7 @@ void plugin_drain(struct worker *worker, struct session *session, uint32_t first
 			deliver_queued(worker, &queue->events[next++]);
 		round_end = queue->count;
 	}
-	worker->drained = NULL;
+	worker->drained = outer;
 	queue->overflowed += queue->count - next;
 	queue->count = first;
 }

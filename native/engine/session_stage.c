@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/icmp_stage.h"
 #include "engine/worker.h"
 #include "session/tcp.h"
 
@@ -332,6 +333,8 @@ int session_stage(struct worker *worker, size_t position)
 	session->worker = worker;
 	if (refuse_unfit(worker, packet) || !worker->has_key[position])
 		return -ENOENT;
+	if (icmp_stage(worker, packet))
+		return 0;
 	if (find_session(worker, packet, position, &is_new) != 0)
 		return -ENOENT;
 	session_table_count(worker->table, session->index,

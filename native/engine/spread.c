@@ -5,6 +5,7 @@
 #include "engine/spread.h"
 
 #include "packet/decode.h"
+#include "packet/icmp_quote.h"
 
 struct session_secret spread_secret(const uint64_t hash_seed[2])
 {
@@ -33,5 +34,9 @@ uint32_t spread_packet(const struct session_secret *secret, const struct packet 
 	if (packet->ip_version == 0 || packet->malformed || packet->checksum_wrong ||
 	    packet->is_fragment)
 		return SPREAD_NOWHERE;
+	struct icmp_quote quote;
+
+	if (icmp_quote_parse(packet, &quote) == 0)
+		return spread_pair(secret, &quote.source, &quote.destination, worker_count);
 	return spread_pair(secret, &packet->source, &packet->destination, worker_count);
 }

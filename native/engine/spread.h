@@ -2,7 +2,8 @@
 
 // Which worker judges a packet: its home. Chosen by a keyed hash of the unordered pair of innermost
 // addresses, so that both directions of a session, all sessions between two hosts and what they
-// expect (FTP data) meet on one worker, however they are wrapped and whoever received them. The
+// expect (FTP data) meet on one worker, however they are wrapped and whoever received them. An ICMP
+// error goes where the packet went that it quotes. The
 // secret comes from the engine's seed: nobody who does not know it can aim at one worker. The same
 // seed and number of workers give the same homes after a restart.
 //

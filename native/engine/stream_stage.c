@@ -436,7 +436,8 @@ void stream_stage(struct worker *worker, struct packet *packet)
 	struct session *session = &worker->current;
 	struct stream *stream = stream_stage_get(session);
 
-	if (stream == NULL || !packet->has_transport ||
+	// An ICMP error is a packet of the session, but no segment.
+	if (stream == NULL || packet->protocol != PROTOCOL_TCP || !packet->has_transport ||
 	    (packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline))
 		return;
 	take_acknowledgment(worker, session);

@@ -7,7 +7,8 @@
 // not part of it. For TCP and UDP an endpoint is address and port. ICMP has no ports: the low field
 // is the identifier of a query (0 for other messages) and the high one is type << 8 | code, where a
 // reply counts as the request it answers and a query's code as 0, so that a reply meets its
-// request. ICMP errors are sessions of their own here. Other protocols have ports 0.
+// request. ICMP errors are sessions of their own here (native/engine/icmp_stage.h looks further).
+// Other protocols have ports 0.
 //
 // The hash is SipHash-1-3 (Aumasson, Bernstein 2012) under a 128-bit secret, so that a sender
 // cannot aim collisions. session_key_hash_burst gives exactly what session_key_hash gives.

@@ -111,6 +111,7 @@ enum stellar_layer {
 	X(icmp_checksum_wrong, ICMP_CHECKSUM_WRONG, 0, "checksum does not match") \
 	X(icmpv6_truncated, ICMPV6_TRUNCATED, 1, "shorter than an ICMPv6 header") \
 	X(icmpv6_checksum_wrong, ICMPV6_CHECKSUM_WRONG, 0, "checksum does not match") \
+	X(icmp_quote_invalid, ICMP_QUOTE_INVALID, 0, "an ICMP error quotes what its session did not send") \
 	X(capture_truncated, CAPTURE_TRUNCATED, 0, "the capture kept less than was on the wire") \
 	X(mpls_malformed, MPLS_MALFORMED, 1, "a label stack is cut, or has no bottom within the limit") \
 	X(pppoe_malformed, PPPOE_MALFORMED, 1, "a PPPoE session header is cut, or its version, code or length is wrong") \

@@ -46,7 +46,8 @@ struct engine;
 	X(fragment_timeout, FRAGMENT_TIMEOUT, "its datagram did not become whole in time") \
 	X(stream_overlap, STREAM_OVERLAP, "sent again with other bytes") \
 	X(handoff_full, HANDOFF_FULL, "no room on the way to its worker") \
-	X(ttl, TTL, "too little time to live to reach its receiver (limit ttl_min)")
+	X(ttl, TTL, "too little time to live to reach its receiver (limit ttl_min)") \
+	X(icmp_invalid, ICMP_INVALID, "an ICMP error quotes what its session did not send")
 // clang-format on
 
 enum stellar_drop_reason {

@@ -8,6 +8,7 @@
 
 #include "packet/build.h"
 #include "packet/decode.h"
+#include "packet/icmp_quote.h"
 #include "packet/tunnel.h"
 
 #include <stdlib.h>
@@ -70,6 +71,17 @@ static void check_tunnels(const struct packet *packet)
 	require(packet_get_vlans(packet, vlans, STELLAR_LAYERS_MAX) <= packet->layer_count);
 }
 
+static void check_quote(const struct packet *packet)
+{
+	struct icmp_quote quote;
+
+	if (icmp_quote_parse(packet, &quote) != 0)
+		return;
+	require(icmp_quote_is_error(packet));
+	require(quote.source.version == packet->ip_version);
+	require(quote.destination.version == packet->ip_version);
+}
+
 static void check_reply(const struct packet *packet, uint8_t *bytes, int length)
 {
 	struct packet reply = {.frame = packet->frame};
@@ -115,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	packet_decode(&packet, (data[1] & SWITCH_VERIFY) != 0);
 	check_is_sound(&packet);
 	check_tunnels(&packet);
+	check_quote(&packet);
 	check_reply(&packet, reply, build_rst(&packet, reply, sizeof(reply)));
 	check_reply(&packet, reply, build_icmp_prohibited(&packet, reply, sizeof(reply)));
 	free(frame);

@@ -142,6 +142,31 @@ static void test_what_has_no_session_has_no_home(void **state)
 	assert_int_equal(spread_packet(&secret, &fragment, 4), SPREAD_NOWHERE);
 }
 
+static void test_error_has_the_home_of_what_it_quotes(void **state)
+{
+	const uint64_t seed[2] = {1, 2};
+	struct session_secret secret = spread_secret(seed);
+	uint8_t bytes[28] = {0x45, [9] = 17, [12] = 192, 0, 2, 1, 198, 51, 100, 2};
+	const struct packet error = {
+		.frame = {.data = bytes, .length = sizeof(bytes)},
+		.ip_version = 4,
+		.protocol = 1,
+		.has_transport = true,
+		.icmp_type = 3,
+		.payload_length = sizeof(bytes),
+		.source = {.version = 4, .bytes = {203, 0, 113, 9}},
+		.destination = {.version = 4, .bytes = {192, 0, 2, 1}},
+	};
+	struct ip_address client = {.version = 4, .bytes = {192, 0, 2, 1}};
+	struct ip_address server = {.version = 4, .bytes = {198, 51, 100, 0}};
+
+	for (unsigned host = 0; host < 256; host++) {
+		server.bytes[3] = bytes[19] = (uint8_t)host;
+		assert_int_equal(spread_packet(&secret, &error, 8),
+				 spread_pair(&secret, &server, &client, 8));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +175,7 @@ int main(void)
 		cmocka_unit_test(test_both_directions_have_one_home),
 		cmocka_unit_test(test_pairs_aimed_under_one_secret_are_spread_under_another),
 		cmocka_unit_test(test_what_has_no_session_has_no_home),
+		cmocka_unit_test(test_error_has_the_home_of_what_it_quotes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
