@@ -13,6 +13,11 @@
 #include <time.h>
 
 #include "engine/worker.h"
+#include "packet/tunnel.h"
+
+enum {
+	PROTOCOL_L2TP = 115, // libc has no name for it
+};
 
 struct text {
 	char *at;
@@ -90,6 +95,18 @@ static void put_protocol(struct text *text, uint8_t protocol)
 	case IPPROTO_ICMPV6:
 		put(text, ",\"proto\":\"IPv6-ICMP\"");
 		break;
+	case IPPROTO_IPIP:
+		put(text, ",\"proto\":\"IPv4\"");
+		break;
+	case IPPROTO_IPV6:
+		put(text, ",\"proto\":\"IPv6\"");
+		break;
+	case IPPROTO_GRE:
+		put(text, ",\"proto\":\"GRE\"");
+		break;
+	case PROTOCOL_L2TP:
+		put(text, ",\"proto\":\"L2TP\"");
+		break;
 	default:
 		put(text, ",\"proto\":\"%u\"", protocol);
 	}
@@ -114,7 +131,7 @@ static void put_endpoints(struct text *text, const struct packet_endpoint *sourc
 }
 
 static void put_head(struct text *text, const struct engine *engine, uint64_t time_ns,
-		     uint64_t session_id, uint16_t ingress_id, uint32_t tag, const char *type)
+		     uint64_t session_id, uint16_t ingress_id, const char *type)
 {
 	put(text, "{");
 	put_time(text, "timestamp", time_ns);
@@ -125,10 +142,49 @@ static void put_head(struct text *text, const struct engine *engine, uint64_t ti
 		put_string(text, engine->interfaces[ingress_id].name);
 	}
 	put(text, ",\"event_type\":\"%s\"", type);
-	if ((tag & 0xfff) != 0)
-		put(text, ",\"vlan\":[%u,%u]", tag >> 12 & 0xfff, tag & 0xfff);
-	else if (tag != 0)
-		put(text, ",\"vlan\":[%u]", tag >> 12 & 0xfff);
+}
+
+// A tag without a VLAN (id 0, priority only) at the end is not listed.
+static void put_vlans(struct text *text, const uint16_t *vlans, uint32_t count)
+{
+	while (count > 0 && vlans[count - 1] == 0)
+		count--;
+	for (uint32_t i = 0; i < count; i++)
+		put(text, "%s%u", i == 0 ? ",\"vlan\":[" : ",", vlans[i]);
+	if (count > 0)
+		put(text, "]");
+}
+
+// A session remembers its tag; that of a virtual network does not hold the VLANs.
+static void put_session_vlans(struct text *text, uint32_t tag)
+{
+	uint16_t vlans[TAG_VLANS_MAX];
+
+	put_vlans(text, vlans, tag_get_vlans(tag, vlans));
+}
+
+// What the packet came in, Suricata's names: the outermost addresses, and how deep it was.
+static void put_tunnel(struct text *text, const struct output_packet *packet)
+{
+	const struct packet_tunnel *tunnel = &packet->tunnel;
+
+	if (packet->tunnel_count == 0)
+		return;
+	put(text, ",\"tunnel\":{\"kind\":\"%s\",\"id\":%u", stellar_tunnel_name(tunnel->kind),
+	    tunnel->identifier);
+	put_address(text, "src_ip", &tunnel->source.address);
+	put(text, ",\"src_port\":%u", tunnel->source.port);
+	put_address(text, "dest_ip", &tunnel->destination.address);
+	put(text, ",\"dest_port\":%u", tunnel->destination.port);
+	put_protocol(text, tunnel->protocol);
+	put(text, ",\"depth\":%u}", packet->tunnel_count);
+}
+
+static void put_packet_head(struct text *text, const struct engine *engine, uint64_t time_ns,
+			    const struct output_packet *packet, const char *type)
+{
+	put_head(text, engine, time_ns, packet->session_id, packet->ingress_id, type);
+	put_vlans(text, packet->vlans, packet->vlan_count);
 }
 
 static void put_rule(struct text *text, uint32_t generation, uint32_t rule_id, const char *name)
@@ -154,8 +210,10 @@ static void put_session(struct text *text, const struct engine *engine,
 {
 	const struct session_record *session = &record->session;
 
-	put_head(text, engine, record->time_ns, session->id, session->ingress_id, session->tag,
-		 "flow");
+	uint32_t network_id;
+
+	put_head(text, engine, record->time_ns, session->id, session->ingress_id, "flow");
+	put_session_vlans(text, session->tag);
 	if (session->parent_id != 0)
 		put(text, ",\"parent_id\":%" PRIu64, session->parent_id);
 	put_endpoints(text, &session->originator, &session->responder, session->protocol);
@@ -181,6 +239,8 @@ static void put_session(struct text *text, const struct engine *engine,
 		    stellar_tcp_state_name(session->tcp_state));
 	put(text, ",\"stellar\":{");
 	put_rule(text, session->generation, session->rule_id, record->rule_name);
+	if (tag_get_network_id(session->tag, &network_id))
+		put(text, ",\"network_id\":%u", network_id);
 	put(text, "}}\n");
 }
 
@@ -196,9 +256,9 @@ static void put_drop(struct text *text, const struct engine *engine,
 	const struct output_packet *packet = &record->drop.packet;
 	const struct verdict *verdict = &record->drop.verdict;
 
-	put_head(text, engine, record->time_ns, packet->session_id, packet->ingress_id, packet->tag,
-		 "drop");
+	put_packet_head(text, engine, record->time_ns, packet, "drop");
 	put_endpoints(text, &packet->source, &packet->destination, packet->protocol);
+	put_tunnel(text, packet);
 	put(text, ",\"drop\":{\"len\":%u,\"ttl\":%u", packet->length, packet->ttl);
 	if (packet->protocol == IPPROTO_TCP && packet->has_transport)
 		put(text,
@@ -232,10 +292,10 @@ static void put_anomaly(struct text *text, const struct engine *engine,
 {
 	const struct output_packet *packet = &record->anomaly.packet;
 
-	put_head(text, engine, record->time_ns, packet->session_id, packet->ingress_id, packet->tag,
-		 "anomaly");
+	put_packet_head(text, engine, record->time_ns, packet, "anomaly");
 	if (packet->ip_version != 0)
 		put_endpoints(text, &packet->source, &packet->destination, packet->protocol);
+	put_tunnel(text, packet);
 	put(text, ",\"anomaly\":{\"type\":\"decode\",\"event\":\"decoder.%s\"}}\n",
 	    stellar_decode_event_name(event));
 }
@@ -246,7 +306,7 @@ static void put_stats(struct text *text, const struct engine *engine,
 	const struct packet_stats *packets = &record->stats.packets;
 	const struct session_stats *sessions = &record->stats.sessions;
 
-	put_head(text, engine, record->time_ns, 0, UINT16_MAX, 0, "stats");
+	put_head(text, engine, record->time_ns, 0, UINT16_MAX, "stats");
 	put(text,
 	    ",\"stats\":{\"uptime\":%" PRIu64 ",\"packets\":{\"received\":%" PRIu64
 	    ",\"generated\":%" PRIu64 ",\"forwarded\":%" PRIu64 ",\"local\":%" PRIu64

@@ -9,6 +9,7 @@
 #include <stellar/field.h>
 
 #include "engine/worker.h"
+#include "packet/tunnel.h"
 
 int field_lookup(const char *name)
 {
@@ -54,6 +55,14 @@ static int get_address(const struct ip_address *address, struct field_value *ret
 	return 0;
 }
 
+static int get_vlan_id(const struct packet *packet, struct field_value *ret_value)
+{
+	uint16_t vlan_id = 0;
+
+	packet_get_vlans(packet, &vlan_id, 1);
+	return get_uint(vlan_id, ret_value);
+}
+
 static bool is_tcp(const struct packet *packet)
 {
 	return packet->protocol == 6 && packet->has_transport;
@@ -69,7 +78,7 @@ static bool packet_has(const struct packet *packet, enum stellar_field field)
 	case STELLAR_FIELD_ETH_TYPE:
 		return packet->ethernet_type != 0;
 	case STELLAR_FIELD_VLAN_ID:
-		return packet->tag != 0;
+		return packet_get_vlans(packet, &(uint16_t){0}, 1) > 0;
 	case STELLAR_FIELD_IP_VERSION:
 	case STELLAR_FIELD_IP_TTL:
 	case STELLAR_FIELD_IP_PROTOCOL:
@@ -118,7 +127,7 @@ int field_get(const struct session *session, int field_id, struct field_value *r
 	case STELLAR_FIELD_ETH_TYPE:
 		return get_uint(packet->ethernet_type, ret_value);
 	case STELLAR_FIELD_VLAN_ID:
-		return get_uint(packet->tag >> 12, ret_value);
+		return get_vlan_id(packet, ret_value);
 	case STELLAR_FIELD_IP_VERSION:
 		return get_uint(packet->ip_version, ret_value);
 	case STELLAR_FIELD_IP_TTL:

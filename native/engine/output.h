@@ -15,6 +15,7 @@
 #include <stellar/engine.h>
 
 #define OUTPUT_NAME_SIZE 64
+#define OUTPUT_VLANS_MAX 8 // listed of a packet
 
 enum output_type {
 	OUTPUT_SESSION,
@@ -28,8 +29,8 @@ struct output_packet {
 	struct packet_endpoint source;
 	struct packet_endpoint destination;
 	uint64_t session_id; // 0: none
+	struct packet_tunnel tunnel; // the outermost, when there is one
 	uint32_t length; // wire bytes
-	uint32_t tag;
 	uint32_t tcp_sequence;
 	uint32_t tcp_acknowledgment;
 	uint16_t tcp_window;
@@ -41,6 +42,9 @@ struct output_packet {
 	uint8_t icmp_code;
 	uint8_t ip_version;
 	bool has_transport;
+	uint8_t tunnel_count;
+	uint8_t vlan_count;
+	uint16_t vlans[OUTPUT_VLANS_MAX]; // outermost first, around and inside of tunnels
 };
 
 struct output_record {

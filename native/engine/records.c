@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/worker.h"
+#include "packet/tunnel.h"
 
 static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
 				     enum output_type type)
@@ -78,7 +79,10 @@ static void fill_packet(struct worker *worker, const struct packet *packet,
 	ret_packet->ip_version = packet->ip_version;
 	ret_packet->protocol = packet->protocol;
 	ret_packet->length = packet->frame.wire_length;
-	ret_packet->tag = packet->tag;
+	ret_packet->vlan_count =
+		(uint8_t)packet_get_vlans(packet, ret_packet->vlans, OUTPUT_VLANS_MAX);
+	ret_packet->tunnel_count = packet->tunnel_count;
+	packet_get_tunnel(packet, 0, &ret_packet->tunnel);
 	ret_packet->ttl = packet->ttl;
 	ret_packet->ingress_id = packet->ingress_id;
 	ret_packet->has_transport = packet->has_transport;

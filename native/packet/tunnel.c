@@ -15,7 +15,6 @@ enum {
 	TAG_SEGMENT_MASK = 0xffffff,
 	TAG_FOLDS = 254, // of virtual networks: 1 to 254
 	TAG_FOLD_VLANS = 255,
-	TAG_VLANS_MAX = 2, // that a tag holds as they are
 	GRE_FLAG_CHECKSUM = 0x80, // of the first byte
 	GRE_FLAG_KEY = 0x20,
 	GRE_VERSION_MASK = 0x7, // of the second byte
@@ -234,6 +233,15 @@ static uint32_t tag_before(const struct packet *packet, uint32_t end)
 	if (segment.vlan_count > TAG_VLANS_MAX)
 		return (uint32_t)TAG_FOLD_VLANS << TAG_FOLD_SHIFT | (fold & TAG_SEGMENT_MASK);
 	return segment.vlans;
+}
+
+uint32_t tag_get_vlans(uint32_t tag, uint16_t ret_vlans[TAG_VLANS_MAX])
+{
+	if (tag >> TAG_FOLD_SHIFT != 0)
+		return 0;
+	ret_vlans[0] = (uint16_t)(tag >> VLAN_ID_BITS);
+	ret_vlans[1] = (uint16_t)(tag & VLAN_ID_MASK);
+	return TAG_VLANS_MAX;
 }
 
 bool tag_get_network_id(uint32_t tag, uint32_t *ret_network_id)

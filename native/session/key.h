@@ -29,7 +29,7 @@ struct session_key {
 		struct {
 			uint16_t port_low; // host order
 			uint16_t port_high;
-			uint32_t tag; // VLAN outer << 12 | inner
+			uint32_t tag; // see session_get_tag
 		};
 		uint64_t ports_tag;
 	};

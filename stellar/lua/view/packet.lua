@@ -14,6 +14,7 @@ local PAYLOAD_MAX_BYTES = 65536
 local length_out = ffi.new("size_t[1]")
 local endpoint_out = ffi.new("struct packet_endpoint")
 local value_out = ffi.new("struct field_value")
+local tunnel_out = ffi.new("struct packet_tunnel")
 local field_ids = {}
 
 local methods = {}
@@ -71,6 +72,31 @@ function methods.destination_port(self)
     if C.packet_get_destination(call.packet, endpoint_out) == 0 then
         return endpoint_out.port
     end
+end
+
+-- How many tunnels the packet came in.
+function methods.tunnel_count(self)
+    view.check(self, "packet")
+    return tonumber(C.packet_get_tunnel_count(call.packet))
+end
+
+-- A tunnel by its depth, 1 being the outermost: a table of kind ("vxlan", ...), identifier, tag
+-- and protocol of the outer session, source and destination. A copy; nil past the last.
+function methods.tunnel(self, depth)
+    view.check(self, "packet")
+    if type(depth) ~= "number" or depth ~= math.floor(depth) or depth < 1 then
+        error("packet:tunnel: expected a depth from 1 on", 2)
+    elseif C.packet_get_tunnel(call.packet, depth - 1, tunnel_out) ~= 0 then
+        return nil
+    end
+    return {
+        kind = ffi.string(C.stellar_tunnel_name(tunnel_out.kind)),
+        identifier = tonumber(tunnel_out.identifier),
+        tag = tonumber(tunnel_out.tag),
+        protocol = tunnel_out.protocol,
+        source = endpoint.endpoint(tunnel_out.source),
+        destination = endpoint.endpoint(tunnel_out.destination),
+    }
 end
 
 -- The transport payload as a string of at most limit bytes, "" when there is none.

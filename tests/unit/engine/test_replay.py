@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.l2 import GRE, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 from scapy.utils import rdpcap, wrpcap
 
@@ -169,6 +170,30 @@ def test_vlan_tags_are_in_the_events(tmp_path: Path) -> None:
     _, events = replay(capture, event_types=["flow"])
 
     assert sorted(event.get("vlan", []) for event in events) == [[], [7], [9, 7]]
+
+
+def test_events_tell_of_tunnels_and_the_vlans_around_and_inside(tmp_path: Path) -> None:
+    inner = Ether() / Dot1Q(vlan=300) / IP(src=CLIENT, dst=SERVER) / UDP(sport=5, chksum=1)
+    outer = IP(src="203.0.113.1", dst="203.0.113.2") / UDP(sport=50000, dport=4789)
+    mirror = IP(src="203.0.113.3", dst="203.0.113.4") / GRE(proto=0x88BE)
+    frame = Ether() / Dot1Q(vlan=100) / outer / VXLAN(vni=9, flags="Instance") / Ether() / mirror
+    capture = tmp_path / "tunnels.pcap"
+    wrpcap(str(capture), [frame / inner])
+
+    _, events = replay(capture, inline=True, event_types=["drop"])
+
+    assert events[0]["vlan"] == [100, 300]
+    assert (events[0]["src_ip"], events[0]["src_port"]) == (CLIENT, 5)
+    assert events[0]["tunnel"] == {
+        "kind": "vxlan",
+        "id": 9,
+        "src_ip": "203.0.113.1",
+        "src_port": 50000,
+        "dest_ip": "203.0.113.2",
+        "dest_port": 4789,
+        "proto": "UDP",
+        "depth": 2,
+    }
 
 
 def test_events_that_cannot_be_written_are_counted(capture: Path) -> None:

@@ -3,9 +3,15 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.utils import wrpcap
 
 Drive = Callable[..., Any]
 
@@ -92,6 +98,33 @@ def test_views_tell_what_the_engine_knows(drive: Drive, event: str, truth: str) 
     outcome = drive(plugin(event, f"assert({truth})"))
 
     assert outcome.stats["calls"] > 0
+    assert outcome.plugin.first_failure() is None
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        "packet:tunnel_count() == 2 and packet:tunnel(3) == nil",
+        'packet:tunnel(1).kind == "vxlan" and packet:tunnel(1).identifier == 9',
+        "packet:tunnel(1).protocol == 17 and packet:tunnel(1).tag == 4096 * 100",
+        'packet:tunnel(1).source:text() == "203.0.113.1:50000"',
+        "packet:tunnel(1).destination:port() == 4789",
+        'packet:tunnel(2).kind == "ipip" and packet:tunnel(2).identifier == 0',
+        "packet:tunnel(2).tag == session:tag() and session:tag() ~= 4096 * 100",
+        'packet:tunnel(2).destination:address():text() == "2001:db8::2"',
+        "packet:source_port() == 5 and packet:field('vlan.id') == 100",
+    ],
+)
+def test_packets_tell_of_their_tunnels(drive: Drive, tmp_path: Path, truth: str) -> None:
+    outer = IP(src="203.0.113.1", dst="203.0.113.2") / UDP(sport=50000, dport=4789)
+    inner = IPv6(src="2001:db8::1", dst="2001:db8::2") / IP(src="192.0.2.1", dst="192.0.2.2")
+    frame = Ether() / Dot1Q(vlan=100) / outer / VXLAN(vni=9, flags="Instance") / Ether()
+    capture = tmp_path / "tunnels.pcap"
+    wrpcap(str(capture), [frame / inner / UDP(sport=5)])
+
+    outcome = drive(plugin("session_opening", f"assert({truth})"), through=capture)
+
+    assert outcome.stats["calls"] == 1
     assert outcome.plugin.first_failure() is None
 
 
@@ -210,6 +243,7 @@ def test_detached_plugin_hears_no_more_of_the_session(drive: Drive) -> None:
         ("session:set_metadata({}, 'a')", "3: session:set_metadata: expected a key, .*"),
         ("packet:field('ip.colour')", "3: packet:field: expected a field's name, found ip.colour"),
         ("packet:payload('all')", "3: packet:payload: expected a number of bytes"),
+        ("packet:tunnel(0)", "3: packet:tunnel: expected a depth from 1 on"),
         ("stats.counter('late')", "3: stats.counter: expected a call while loading, .*"),
         ("require('stellar.log').info('x')", "3: log.info: expected a call while loading, .*"),
         ("local function f() return f() + 1 end f()", "3: stack overflow"),
