@@ -125,7 +125,8 @@ int engine_create(const struct engine_config *config, struct engine **ret_engine
 	engine->config = filled;
 	engine->boundary_wait_ms = BOUNDARY_WAIT_MS;
 	engine->output.fd = -1;
-	if (config->hash_seed[0] == 0 && config->hash_seed[1] == 0 &&
+	engine->has_own_seed = config->hash_seed[0] != 0 || config->hash_seed[1] != 0;
+	if (!engine->has_own_seed &&
 	    getrandom(engine->config.hash_seed, sizeof(engine->config.hash_seed), 0) !=
 		    sizeof(engine->config.hash_seed)) {
 		snprintf(error, error_size, "engine: no random numbers for the hash secret");
@@ -141,8 +142,8 @@ void engine_destroy(struct engine *engine)
 	if (engine == NULL)
 		return;
 	// A caller with a loop of its own may not have ended it: plugins still hold contexts.
-	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++) {
-		if (engine->workers[i] != NULL && engine->workers[i]->table->count > 0)
+	for (uint32_t i = 0; engine->started && i < engine->config.worker_count; i++) {
+		if (engine->workers[i]->table->count > 0)
 			worker_finish(engine->workers[i]);
 	}
 	output_close(&engine->output);
@@ -150,6 +151,7 @@ void engine_destroy(struct engine *engine)
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
 		worker_destroy(engine->workers[i]);
 	free(engine->workers);
+	warm_restart_close(engine);
 	for (size_t i = 0; i < engine->plugin_count; i++)
 		plugin_host_destroy(engine->plugins[i]);
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
@@ -366,7 +368,6 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 	if (result != 0)
 		return result;
 	engine->clock_offset_ns = engine_clock_offset_ns();
-	engine->home_secret = spread_secret(engine->config.hash_seed);
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		const struct interface *interface = &engine->interfaces[id];
 
@@ -380,6 +381,8 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 			 engine->config.worker_count);
 		return -ENOSYS;
 	}
+	warm_restart_open(engine);
+	engine->home_secret = spread_secret(engine->config.hash_seed);
 	engine->workers = calloc(engine->config.worker_count, sizeof(*engine->workers));
 	if (engine->workers == NULL) {
 		snprintf(error, error_size, "engine: no memory for workers");
@@ -393,6 +396,7 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 			return result;
 		}
 	}
+	warm_restart_report(engine);
 	result = output_start(&engine->output, !engine->is_live);
 	if (result != 0)
 		snprintf(error, error_size, "events: can't start the writer: %s",

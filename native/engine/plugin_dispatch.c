@@ -383,6 +383,13 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 		stream_stage_settle(worker, session);
 		return;
 	}
+	if ((session->hot->flags & SESSION_RESUMED) != 0 &&
+	    session_stage_resume(worker, session) != 0) {
+		refuse(packet, STELLAR_DROPPED_NO_MEMORY, STELLAR_PLUGIN_NONE);
+		worker->queue.count = 0;
+		stream_stage_settle(worker, session);
+		return;
+	}
 	plugin_drain(worker, session, 0);
 	stream_stage(worker, packet);
 	settle(session, &packet->verdict);

@@ -68,7 +68,7 @@ struct plugin_block {
 	uint32_t stream; // id of the session's stream record, 0: none
 	uint16_t lock_plugin_id;
 	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
-	uint8_t contexts[]; // 8-byte aligned
+	_Alignas(8) uint8_t contexts[];
 };
 
 // Check a plugin structure. Returns 0 or -EINVAL, -ENOEXEC (version or size), -ENOSYS (needs an

@@ -49,7 +49,10 @@ void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t re
 		.time_ns = worker->now_ns,
 	};
 
+	session_table_begin_closing(worker->table, index);
 	session_view(worker, index, &session);
+	if ((session.hot->flags & SESSION_RESUMED) != 0)
+		session_stage_resume(worker, &session);
 	session_set_closing_reason(&session, reason);
 	stream_stage_end(worker, &session);
 	record_session(worker, &session, reason);
@@ -92,6 +95,7 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns)
 		time_ns = worker->now_ns;
 	session_table_advance(worker->table, time_ns / NS_PER_MS);
 	worker->now_ns = time_ns;
+	worker->table->memory.marks->now_ns = time_ns;
 	session_locks_expire(worker);
 	if (worker->expectations.count != 0)
 		expect_advance(worker);
@@ -300,6 +304,7 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 		*ret_is_new = index == SESSION_NONE;
 		if (*ret_is_new && open_session(worker, packet, position, &index) != 0)
 			return -ENOENT;
+		session_table_begin_change(worker->table, index);
 		session_view(worker, index, session);
 		session->packet = packet;
 		session->direction = (uint8_t)session_table_get_direction(worker->table, index,

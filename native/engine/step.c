@@ -60,6 +60,7 @@ int session_manager(struct worker *worker, struct packet *packet)
 int plugin_manager(struct worker *worker, struct packet *packet)
 {
 	plugin_stage(worker, packet);
+	session_table_end_change(worker->table);
 	return 0;
 }
 
@@ -70,7 +71,8 @@ void worker_finish(struct worker *worker)
 	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
 	merge_give_up(worker);
 	memset(&worker->current, 0, sizeof(worker->current));
-	session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
+	if (!atomic_load(&worker->engine->hand_over))
+		session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);
 	stage_send(worker);
 	worker_publish(worker);
 	// The last figures are those at the end of the last worker.

@@ -50,6 +50,7 @@ uint64_t engine_live_clock_ns(const struct engine *engine)
 static int create_table(struct worker *worker)
 {
 	const struct engine_config *config = &worker->engine->config;
+	const struct session_memory memory = warm_restart_get_memory(worker);
 	const struct session_table_config table_config = {
 		.capacity = config->session_capacity,
 		.secret = {{config->hash_seed[0], config->hash_seed[1]}},
@@ -57,6 +58,8 @@ static int create_table(struct worker *worker)
 		.expired = session_stage_expired,
 		.owner = worker,
 		.worker_id = (uint16_t)worker->id,
+		.now_ms = memory.marks != NULL ? memory.marks->now_ns / NS_PER_MS : 0,
+		.memory = memory,
 	};
 	int result = session_table_create(&table_config, &worker->table);
 
@@ -78,6 +81,20 @@ static int create_expectations(struct worker *worker)
 	return expectations_init(&worker->expectations, &expectations);
 }
 
+// The table, with the sessions of a predecessor if there are any.
+static int create_or_resume_table(struct worker *worker)
+{
+	int result = create_table(worker);
+
+	if (result != 0 || !warm_restart_has_sessions(worker) || warm_restart_resume(worker) == 0)
+		return result;
+	session_table_destroy(worker->table);
+	worker->table = NULL;
+	slab_fini(&worker->blocks);
+	warm_restart_renew(worker);
+	return create_table(worker);
+}
+
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker)
 {
 	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~(size_t)63);
@@ -96,7 +113,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
 	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
-	    create_table(worker) != 0 || create_expectations(worker) != 0) {
+	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -257,6 +274,7 @@ void worker_judge(struct worker *worker, size_t position)
 {
 	session_stage(worker, position);
 	plugin_stage(worker, &worker->packets[position]);
+	session_table_end_change(worker->table);
 }
 
 static void process_packet(struct worker *worker, size_t position, uint64_t clock_ns)

@@ -29,6 +29,7 @@
 #include "engine/session_family.h"
 #include "engine/stream_stage.h"
 #include "engine/target.h"
+#include "engine/warm_restart.h"
 #include "packet/build.h"
 #include "packet/decode.h"
 #include "session/expectation.h"
@@ -47,6 +48,7 @@
 // any more.
 #define SESSION_REPLY_RST 0x1000u
 #define SESSION_REPLY_ICMP 0x2000u
+#define SESSION_RESUMED 0x0800u // a predecessor's, and no plugin has heard of that yet
 
 enum interface_role {
 	INTERFACE_UNUSED,
@@ -198,6 +200,11 @@ struct engine {
 	_Atomic bool stop;
 	uint32_t boundary_wait_ms; // how long control waits for a worker
 	struct output output;
+	char *session_directories[SESSION_DIRECTORIES_MAX];
+	uint32_t session_directory_count;
+	struct warm_restart *restart; // NULL: sessions end with the process
+	bool has_own_seed; // of the hash: not a random one
+	_Atomic bool hand_over; // stop, but leave the sessions to a successor
 };
 
 // worker.c

@@ -216,7 +216,7 @@ int region_publish(int directory, const char *name)
 }
 
 // A regular file of ours, whose preamble says what is expected.
-static int check_file(int file, const struct region_shape *shape)
+static int check_file(int file, struct region_shape *shape)
 {
 	struct stat status;
 	struct preamble found;
@@ -238,6 +238,13 @@ static int check_file(int file, const struct region_shape *shape)
 	if (memcmp(found.magic, REGION_MAGIC, sizeof(found.magic)) != 0 ||
 	    found.size != (uint64_t)status.st_size)
 		return -EBADMSG;
+	for (uint32_t i = 0; i < shape->array_count; i++) {
+		if (shape->array[i].record_size == 0)
+			shape->array[i].record_size = found.array[i].record_size;
+		if (shape->array[i].record_size == 0 ||
+		    shape->array[i].record_size > REGION_RECORD_MAX)
+			return -EBADMSG;
+	}
 	fill_preamble(&expected, shape, found.size);
 	return memcmp(&found, &expected, sizeof(found)) == 0 ? 0 : -ESTALE;
 }
@@ -245,14 +252,15 @@ static int check_file(int file, const struct region_shape *shape)
 int region_open(int directory, const char *name, const struct region_shape *shape,
 		struct region **ret_region)
 {
+	struct region_shape found = *shape;
 	int file = openat(directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
 	if (file < 0)
 		return errno == ELOOP ? -EBADMSG : -errno;
-	int result = check_file(file, shape);
+	int result = check_file(file, &found);
 
 	if (result == 0)
-		result = map(file, shape, ret_region);
+		result = map(file, &found, ret_region);
 	close(file);
 	return result;
 }

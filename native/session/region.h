@@ -23,6 +23,7 @@
 
 #define REGION_ARRAYS_MAX 4
 #define REGION_HEADER_MAX 65536u // bytes of the owner's header
+#define REGION_RECORD_MAX (16u << 20) // bytes
 
 struct region;
 
@@ -64,8 +65,9 @@ int region_create(int directory, const char *name, const struct region_shape *sh
 // Put a created file under its name, in place of the one there. Returns 0 or -errno.
 int region_publish(int directory, const char *name);
 
-// Map a file that is there. Returns 0; -ENOENT; -ESTALE when it is of another shape; -EBADMSG when
-// it is no such file or was cut; or another -errno.
+// Map a file that is there. A record size of 0 stands for that of the file. Returns 0; -ENOENT;
+// -ESTALE when it is of another shape; -EBADMSG when it is no such file or was cut; or another
+// -errno.
 int region_open(int directory, const char *name, const struct region_shape *shape,
 		struct region **ret_region);
 

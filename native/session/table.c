@@ -391,6 +391,7 @@ void session_table_remove(struct session_table *table, uint32_t index)
 {
 	struct session_hot *hot = &table->hot[index];
 	uint64_t hash = take_hash(table, index);
+	session_table_begin_closing(table, index);
 	session_index_remove(&table->index, hash, index);
 	if ((hot->flags & SESSION_HAS_ALIAS) != 0)
 		forget_alias(table, index);
@@ -402,6 +403,7 @@ void session_table_remove(struct session_table *table, uint32_t index)
 	timer_wheel_remove(&table->wheel, index);
 	give_index(table, index);
 	table->count--;
+	session_table_end_closing(table);
 }
 
 int session_table_add_alias(struct session_table *table, uint32_t index,

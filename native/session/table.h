@@ -92,6 +92,7 @@ struct region_array;
 #define SESSION_BLOCKED 0x0100u // engine: drop the rest
 #define SESSION_BYPASSED 0x0200u // engine: no plugin sees the rest
 #define SESSION_BLOCKED_BY_POLICY 0x0400u // engine: the block lapses with its generation
+// 0x0800 is the engine's too: see worker.h
 #define SESSION_CLOSING_REASON_SHIFT 12 // engine: top four bits, enum stellar_closing_reason
 _Static_assert(STELLAR_CLOSING_REASON_COUNT <= 16, "four bits");
 
@@ -334,6 +335,10 @@ static inline void session_table_count(struct session_table *table, uint32_t ind
 static inline void session_table_begin_change(struct session_table *table, uint32_t index);
 static inline void session_table_end_change(struct session_table *table);
 
+// The same for a session that closes; session_table_remove ends it.
+static inline void session_table_begin_closing(struct session_table *table, uint32_t index);
+static inline void session_table_end_closing(struct session_table *table);
+
 // The session is alive at now_ms (engine time).
 static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms);
 
@@ -414,6 +419,18 @@ static inline void session_table_end_change(struct session_table *table)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	table->memory.marks->changing = SESSION_NONE;
+}
+
+static inline void session_table_begin_closing(struct session_table *table, uint32_t index)
+{
+	table->memory.marks->closing = index;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void session_table_end_closing(struct session_table *table)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	table->memory.marks->closing = SESSION_NONE;
 }
 
 static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms)

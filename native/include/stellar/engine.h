@@ -196,6 +196,21 @@ STELLAR_PUBLIC int engine_set_event_output(struct engine *engine, const char *pa
 // Close and reopen the event file (rotation). Any thread. Returns 0 or -errno.
 STELLAR_PUBLIC int engine_reopen_events(struct engine *engine);
 
+// Keep sessions in files of a directory, so that an engine that is started after this one was
+// killed goes on with them. The directory, made when it is missing, is of one engine alone and lies
+// in a hugetlbfs or tmpfs, as /dev/shm is one; several calls name several, and the first that has
+// the memory is used (huge pages are taken for the whole capacity at once, others as they are
+// needed). Sessions survive when the successor has the same build, capacity, workers and
+// interfaces. engine_stop closes sessions and removes the files; engine_hand_over leaves them. Not
+// for replay. Before engine_start. Returns 0, -EINVAL or -ENOMEM.
+STELLAR_PUBLIC int engine_add_session_directory(struct engine *engine, const char *path,
+						char *error, size_t error_size);
+
+// What engine_start found there, one line; "" without a directory. A directory that can't be used,
+// or files that can't, are no error: the line says why sessions begin anew, or will not outlive
+// the engine. Lives as long as the engine.
+STELLAR_PUBLIC const char *engine_get_resume_line(const struct engine *engine);
+
 // Fix plugin order and topology; allocate tables. Returns 0 or -errno.
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 
@@ -210,6 +225,10 @@ STELLAR_PUBLIC uint32_t engine_get_running_workers(const struct engine *engine);
 
 // Ask all workers to finish: they close their sessions (reason shutdown) and return. Any thread.
 STELLAR_PUBLIC void engine_stop(struct engine *engine);
+
+// The same, but sessions kept in a directory are not closed: the next engine goes on with them.
+// Plugins are not told, and their contexts are not freed. Any thread.
+STELLAR_PUBLIC void engine_hand_over(struct engine *engine);
 
 // Sums over workers, read while they run: each counter is exact at its last burst boundary; the
 // conservation law holds in the result because each worker publishes whole ledgers. Any thread.

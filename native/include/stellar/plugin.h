@@ -40,7 +40,12 @@ struct plugin {
 	const char *const *after;
 
 	// Context per session: zeroed, allocated on first need, freed by the engine exactly once.
-	// The first context_persistent_size bytes are plain data that survive an engine restart.
+	// The first context_persistent_size bytes are plain data that survive the engine's death,
+	// when a plugin of the same name, version and persistent size is loaded by its successor:
+	// there the session's first event is session_resumed (to those that need it; no opening
+	// comes again), the persistent bytes are as they were, the others are zero, and
+	// context_init is not called again. A context without persistent bytes begins anew, with
+	// context_init. Of a session that dies in a callback nothing is resumed.
 	uint32_t context_size;
 	uint32_t context_persistent_size;
 

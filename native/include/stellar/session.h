@@ -52,7 +52,8 @@ enum stellar_tcp_state {
 // deleted, or when the session ends (after the closing event). Worker thread.
 typedef void (*session_metadata_free_fn)(void *value, size_t value_size);
 
-// Identity, unique in the life of an engine, never reused. EVE's flow_id.
+// Identity, unique in the life of an engine and of those that take its sessions over, never reused.
+// EVE's flow_id.
 STELLAR_PUBLIC uint64_t session_get_id(const struct session *session);
 STELLAR_PUBLIC enum stellar_session_state session_get_state(const struct session *session);
 STELLAR_PUBLIC enum stellar_tcp_state session_get_tcp_state(const struct session *session);

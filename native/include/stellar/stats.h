@@ -105,6 +105,8 @@ struct session_stats {
 	uint64_t expectations_met;
 	uint64_t expectations_expired; // their time, or the session that announced them, ended
 	uint64_t expectations_refused; // a limit, or no memory
+	uint64_t resumed; // taken over from an engine that died: active, but not created
+	uint64_t torn; // found and not taken over: in change when it died, or damaged
 };
 
 // Counters of TCP streams that were put in order because some plugin wanted their bytes.
