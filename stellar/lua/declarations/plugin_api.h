@@ -2,6 +2,7 @@
 
 // What the Lua host binds. The build runs this through the C preprocessor and installs the result
 // as declarations.h, which LuaJIT's FFI parses: the public headers are the one source.
+#include <stellar/expect.h>
 #include <stellar/field.h>
 #include <stellar/plugin.h>
 #include <stellar/stream.h>

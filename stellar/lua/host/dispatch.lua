@@ -44,7 +44,8 @@ local function ask_verdict(verdict)
     request.disposition = verdict
     local result = C.session_set_verdict(call.session, request)
     if result == -EINVAL then
-        error("plugin returned a verdict: expected none in an event without a packet", 0)
+        error("plugin returned a verdict: expected none in an event without a packet of its"
+            .. " session", 0)
     elseif result == -ENOSYS then
         error("plugin returned stellar.HOLD: it is not in this version", 0)
     end
@@ -53,6 +54,7 @@ end
 local function deliver(session, context_pointer)
     local event = C.session_get_event(session)
     call.session, call.event, call.context = session, event, context_pointer
+    call.sessions[0] = session
     local packet = nil
     if event.packet ~= nil then
         call.packet = event.packet
@@ -92,6 +94,10 @@ end
 
 local function close_call()
     call.number = call.number + 1
+    for place = 0, call.lent do
+        call.sessions[place] = nil
+    end
+    call.lent = 0
     call.session, call.event, call.packet = nil, nil, nil
     call.context, call.context_view = nil, nil
 end

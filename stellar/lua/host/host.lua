@@ -19,7 +19,7 @@ local host = {
     ffi = ffi,
     C = ffi.load(library_path),
     loading = true,
-    call = { number = 0 },
+    call = { number = 0, sessions = {}, lent = 0 },
 }
 
 local parts = {}

@@ -75,4 +75,33 @@ function endpoint.endpoint(value)
     return setmetatable({ endpoint.address(value.address), value.port }, Endpoint)
 end
 
+-- Fill a struct packet_endpoint from an endpoint, or from a table with address and port, either of
+-- which may be nil. Returns what is wrong with the value, or nil.
+function endpoint.read(value, out)
+    if type(value) ~= "table" then
+        return "expected an endpoint, found a " .. type(value)
+    end
+    local is_endpoint = rawequal(getmetatable(value), false)
+    local address = rawget(value, is_endpoint and 1 or "address")
+    local port = rawget(value, is_endpoint and 2 or "port") or 0
+    if type(port) ~= "number" or port % 1 ~= 0 or port < 0 or port > 65535 then
+        return "expected a port from 0 to 65535"
+    end
+    ffi.fill(out, ffi.sizeof(out))
+    out.port = port
+    if address == nil then
+        return nil
+    end
+    if type(address) ~= "table" then
+        return "expected an address, found a " .. type(address)
+    end
+    local version, bytes = rawget(address, 1), rawget(address, 2)
+    if LENGTH[version] == nil or type(bytes) ~= "string" or #bytes ~= LENGTH[version] then
+        return "expected an address"
+    end
+    out.address.version = version
+    ffi.copy(out.address.bytes, bytes, #bytes)
+    return nil
+end
+
 return endpoint

@@ -7,6 +7,7 @@ local host = ...
 local C = host.C
 local call = host.call
 local view = host.use("view/view")
+local new_session = host.use("view/session")
 
 local DATA_MAX_BYTES = 65536
 
@@ -71,6 +72,14 @@ end
 function methods.length(self)
     view.check(self, "event")
     return call.event.data_length
+end
+
+-- The child, with child_opening; else nil. Its first packet is the one in hand.
+function methods.child(self)
+    view.check(self, "event")
+    if call.event.child ~= nil then
+        return new_session(call.event.child)
+    end
 end
 
 return function()

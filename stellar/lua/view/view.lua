@@ -29,12 +29,12 @@ function view.class(name, methods)
     }
 end
 
--- Raises in the plugin's line unless the view is of the callback in progress.
-function view.check(self, name)
+-- Raises in the plugin's line, level calls up, unless the view is of the callback in progress.
+function view.check(self, name, level)
     if type(self) ~= "table" then
-        error(name .. ": expected a call with a colon, found a " .. type(self), 3)
+        error(name .. ": expected a call with a colon, found a " .. type(self), level or 3)
     elseif rawget(self, 1) ~= call.number or call.session == nil then
-        error(name .. " used outside of its callback", 3)
+        error(name .. " used outside of its callback", level or 3)
     end
 end
 
