@@ -143,7 +143,8 @@ void engine_destroy(struct engine *engine)
 		return;
 	// A caller with a loop of its own may not have ended it: plugins still hold contexts.
 	for (uint32_t i = 0; engine->started && i < engine->config.worker_count; i++) {
-		if (engine->workers[i]->table->count > 0)
+		if (engine->workers[i]->table->count > 0 ||
+		    engine->workers[i]->ledger.packets.held > 0)
 			worker_finish(engine->workers[i]);
 	}
 	output_close(&engine->output);

@@ -87,8 +87,7 @@ bool icmp_stage(struct worker *worker, struct packet *packet)
 	session_view(worker, index, session);
 	session->packet = packet;
 	session->direction = quoted_direction ^ 1;
-	session_table_count(table, index, (enum stellar_direction)session->direction,
-			    packet->frame.wire_length);
+	defragment_stage_count(worker, session, packet);
 	packet->verdict.session_state = session->hot->state;
 	packet->verdict.tcp_state = session->hot->tcp_state;
 	if (is_believable(session->hot, packet, &quote, quoted_direction))

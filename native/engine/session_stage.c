@@ -136,7 +136,7 @@ static bool refuse_unfit(struct worker *worker, struct packet *packet)
 		refuse(packet, STELLAR_DROPPED_TTL);
 		return true;
 	}
-	// Until there is defragmentation a fragment has no session: a tap lets it be, a wire can't.
+	// One that can't be put together (see defragment_stage.h): a tap lets it be, a wire can't.
 	if (packet->is_fragment) {
 		refuse(packet, STELLAR_DROPPED_FRAGMENT);
 		return true;
@@ -342,8 +342,7 @@ int session_stage(struct worker *worker, size_t position)
 		return 0;
 	if (find_session(worker, packet, position, &is_new) != 0)
 		return -ENOENT;
-	session_table_count(worker->table, session->index,
-			    (enum stellar_direction)session->direction, packet->frame.wire_length);
+	defragment_stage_count(worker, session, packet);
 	// An impossible segment may be anyone's: it keeps no session alive.
 	if (packet->verdict.disposition != STELLAR_DROP)
 		session_hot_touch(session->hot, worker->now_ns / NS_PER_MS);

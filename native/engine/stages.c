@@ -40,6 +40,8 @@ static void queue_frame(struct worker *worker, uint16_t interface_id, const stru
 {
 	struct tx_batch *batch = &worker->tx[interface_id];
 
+	if (batch->count == sizeof(batch->frames) / sizeof(batch->frames[0]))
+		stage_send(worker); // a datagram may have been many frames
 	batch->frames[batch->count++] = *frame;
 }
 
@@ -102,21 +104,39 @@ static void send_reply(struct worker *worker, const struct packet *packet, uint8
 void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 		 uint32_t reply_length)
 {
-	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
-
 	if (is_dropped(worker, packet)) {
 		count_drop(worker, packet->verdict.drop_reason);
 		if (reply_length > 0)
 			send_reply(worker, packet, reply, reply_length);
-	} else if (packet->egress_id != NO_INTERFACE) {
-		packet->frame.time_ns = worker->now_ns;
-		queue_frame(worker, packet->egress_id, &packet->frame);
+		return;
+	}
+	packet->frame.time_ns = worker->now_ns;
+	stage_forward(worker, packet, &packet->frame);
+}
+
+void stage_forward(struct worker *worker, const struct packet *packet, const struct frame *frame)
+{
+	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+
+	if (packet->egress_id != NO_INTERFACE) {
+		queue_frame(worker, packet->egress_id, frame);
 	} else if (interface->role == INTERFACE_TAP) {
 		worker->ledger.packets.forwarded++;
-		worker->ledger.packets.forwarded_bytes += packet->frame.wire_length;
+		worker->ledger.packets.forwarded_bytes += frame->wire_length;
 	} else {
 		count_drop(worker, STELLAR_DROPPED_NO_EGRESS);
 	}
+}
+
+void stage_reply(struct worker *worker, const struct packet *packet)
+{
+	uint8_t *reply = worker->replies[worker->reply_count];
+	uint32_t length = stage_build_reply(worker, packet, reply);
+
+	if (length == 0)
+		return;
+	worker->reply_count++;
+	send_reply(worker, packet, reply, length);
 }
 
 void stage_egress(struct worker *worker, struct packet *packet)
@@ -124,6 +144,8 @@ void stage_egress(struct worker *worker, struct packet *packet)
 	uint8_t *reply = worker->replies[worker->reply_count];
 
 	worker->in_hand = false;
+	if (defragment_stage_egress(worker, packet))
+		return;
 	stage_record(worker, packet);
 	uint32_t reply_length = stage_build_reply(worker, packet, reply);
 
@@ -186,13 +208,12 @@ int aqm_enqueue(struct worker *worker, const uint32_t *group_ids, size_t count,
 	}
 	if (result == 0)
 		stage_egress(worker, packet);
-	else
+	else if (!defragment_stage_give_up(worker, packet, STELLAR_DROPPED_AQM))
 		count_drop(worker, STELLAR_DROPPED_AQM);
 	worker->in_hand = false;
 	stage_send(worker);
-	const struct frame frame = packet->frame;
-
-	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device, &frame, 1);
+	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device,
+				 &worker->frames[0], 1);
 	worker_publish(worker);
 	return result;
 }

@@ -13,15 +13,16 @@
 static void give_up_packet(struct worker *worker, uint8_t reason)
 {
 	struct packet *packet = &worker->packets[0];
-	const struct frame frame = packet->frame;
 
 	if (!worker->in_hand)
 		return;
 	worker->in_hand = false;
 	if (packet->verdict.disposition == STELLAR_DROP)
 		reason = packet->verdict.drop_reason;
-	worker->ledger.packets.dropped[reason]++;
-	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device, &frame, 1);
+	if (!defragment_stage_give_up(worker, packet, reason))
+		worker->ledger.packets.dropped[reason]++;
+	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device,
+				 &worker->frames[0], 1);
 }
 
 int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_packet)
@@ -38,7 +39,7 @@ int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_
 
 	if (count <= 0) {
 		if (engine->is_live)
-			session_stage_advance(worker, engine_live_clock_ns(engine));
+			defragment_stage_advance(worker, engine_live_clock_ns(engine));
 		worker_publish(worker);
 		return count;
 	}
@@ -52,8 +53,11 @@ int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_
 
 int session_manager(struct worker *worker, struct packet *packet)
 {
-	session_stage_advance(worker, worker->engine->is_live ? engine_live_clock_ns(worker->engine)
-							      : packet->frame.time_ns);
+	defragment_stage_advance(worker, worker->engine->is_live
+						 ? engine_live_clock_ns(worker->engine)
+						 : packet->frame.time_ns);
+	if (packet->is_fragment && !defragment_stage(worker, 0))
+		return -ENOENT;
 	return session_stage(worker, 0);
 }
 
@@ -70,6 +74,7 @@ void worker_finish(struct worker *worker)
 
 	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
 	merge_give_up(worker);
+	defragment_stage_finish(worker);
 	memset(&worker->current, 0, sizeof(worker->current));
 	if (!atomic_load(&worker->engine->hand_over))
 		session_stage_close_all(worker, STELLAR_CLOSED_SHUTDOWN);

@@ -113,7 +113,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
 	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
-	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0) {
+	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0 ||
+	    defragment_stage_create(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -133,6 +134,7 @@ void worker_destroy(struct worker *worker)
 	free(worker->replies);
 	free(worker->merge);
 	handoff_destroy(worker->handoff);
+	defragment_stage_destroy(worker);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->border);
@@ -281,10 +283,11 @@ static void process_packet(struct worker *worker, size_t position, uint64_t cloc
 {
 	struct packet *packet = &worker->packets[position];
 
-	session_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
+	defragment_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
 	raise_stats(worker);
 	stage_receive(worker, packet);
-	worker_judge(worker, position);
+	if (!packet->is_fragment || defragment_stage(worker, position))
+		worker_judge(worker, position);
 	stage_egress(worker, packet);
 }
 
@@ -390,7 +393,7 @@ static void idle(struct worker *worker)
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
 		;
 	if (engine->is_live) {
-		session_stage_advance(worker, engine_live_clock_ns(engine));
+		defragment_stage_advance(worker, engine_live_clock_ns(engine));
 		raise_stats(worker);
 		worker_publish(worker);
 	}
@@ -442,7 +445,7 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
-		session_stage_advance(worker, engine_live_clock_ns(engine));
+		defragment_stage_advance(worker, engine_live_clock_ns(engine));
 	set_running(worker, true);
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;

@@ -10,9 +10,9 @@
 //
 // Life of a burst (worker.c): receive -> decode all -> (several workers: hand over those that have
 // their home elsewhere, handoff_stage.h) -> hash all -> for each packet in order: clock and
-// timers, session, plugins, verdict, egress queue -> send -> release -> publish -> boundary
-// (commands, policy). Everything from "in order" on sees packets one by one, so that the size of a
-// burst cannot be seen in the result (the order law).
+// timers, defragment, session, plugins, verdict, egress queue -> send -> release -> publish ->
+// boundary (commands, policy). Everything from "in order" on sees packets one by one, so that the
+// size of a burst cannot be seen in the result (the order law).
 #pragma once
 
 #include <stdatomic.h>
@@ -23,6 +23,7 @@
 #include <stellar/engine.h>
 
 #include "engine/handoff.h"
+#include "engine/defragment_stage.h"
 #include "engine/output.h"
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
@@ -135,6 +136,7 @@ struct worker {
 	// The packet in hand.
 	struct session current;
 	struct event_queue queue;
+	struct defragment_stage *defragment;
 	struct plugin_host *plugin; // being called, or NULL
 	struct session *called; // for which session, while plugin is not NULL
 	struct session *drained; // whose packet raised the queue's events, while they are delivered
@@ -263,6 +265,10 @@ uint32_t stage_build_reply(const struct worker *worker, const struct packet *pac
 void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 		 uint32_t reply_length);
 void stage_egress(struct worker *worker, struct packet *packet);
+// Let a frame leave where the packet does.
+void stage_forward(struct worker *worker, const struct packet *packet, const struct frame *frame);
+// Build and queue the reply of the packet's verdict.
+void stage_reply(struct worker *worker, const struct packet *packet);
 void stage_send(struct worker *worker);
 
 // session_stage.c: sessions begin, live and end.

@@ -84,6 +84,32 @@ void packet_set_payload(struct packet *packet, enum stellar_layer type, struct c
 		packet_add_layer(packet, type, cursor, 0); // its length is payload_length
 }
 
+static void sum_up(struct packet *packet)
+{
+	packet->malformed = (packet->decode_events & malformed_events) != 0;
+	packet->checksum_wrong = (packet->decode_events & checksum_events) != 0;
+}
+
+void packet_decode_again(struct packet *packet, bool verify_checksums)
+{
+	const uint32_t offset = packet->network_offset;
+	const uint32_t tag = packet->tag;
+	const uint16_t ethernet_type = packet->ethernet_type;
+	const uint8_t tunnel_count = packet->tunnel_count;
+	const struct cursor frame = {packet->frame.data, packet->frame.length, 0};
+	uint8_t layer_count = packet->layer_count;
+
+	while (layer_count > 0 && packet->layers[layer_count - 1].offset >= offset)
+		layer_count--;
+	packet_reset(packet);
+	packet->layer_count = layer_count;
+	packet->tag = tag;
+	packet->ethernet_type = ethernet_type;
+	packet->tunnel_count = tunnel_count;
+	decode_raw_ip(packet, cursor_skip(frame, offset), verify_checksums);
+	sum_up(packet);
+}
+
 void packet_decode(struct packet *packet, bool verify_checksums)
 {
 	struct cursor cursor = {packet->frame.data, packet->frame.length, 0};
@@ -134,7 +160,5 @@ void packet_decode(struct packet *packet, bool verify_checksums)
 		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
 		break;
 	}
-
-	packet->malformed = (packet->decode_events & malformed_events) != 0;
-	packet->checksum_wrong = (packet->decode_events & checksum_events) != 0;
+	sum_up(packet);
 }

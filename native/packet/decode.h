@@ -64,7 +64,8 @@ struct packet {
 	uint8_t tunnel_count; // around the innermost IP header
 	uint32_t tag; // see session_get_tag
 	uint16_t ethernet_type; // of the outermost frame, after its VLAN tags; 0: none
-	uint16_t reserved2;
+	bool is_reassembled; // put together from fragments: the frame is none of the wire
+	bool is_held; // a fragment whose frame waits in the defragmenter
 	struct ip_address source; // innermost
 	struct ip_address destination;
 	struct packet_tcp tcp; // valid when protocol is 6 and has_transport
@@ -77,3 +78,7 @@ struct packet {
 // verify_checksums: check IPv4, TCP, UDP, ICMP, ICMPv6 where all bytes are there. A UDP checksum of
 // 0 over IPv4 is none.
 void packet_decode(struct packet *packet, bool verify_checksums);
+
+// Decode again from the innermost IP header on, after its datagram was put together: packet->frame
+// has other bytes from there. The layers outside of it and the tag stay, decode events are new.
+void packet_decode_again(struct packet *packet, bool verify_checksums);

@@ -20,6 +20,11 @@ uint32_t packet_get_wire_length(const struct packet *packet)
 	return packet->frame.wire_length;
 }
 
+bool packet_is_reassembled(const struct packet *packet)
+{
+	return packet->is_reassembled;
+}
+
 uint64_t packet_get_time_ns(const struct packet *packet)
 {
 	return packet->frame.time_ns;

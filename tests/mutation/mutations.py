@@ -17,9 +17,9 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "decode_layer_limit_off_by_one",
-        "native/packet/decode.c",
-        "if (packet->layer_count == STELLAR_LAYERS_MAX) {",
-        "if (packet->layer_count == STELLAR_LAYERS_MAX + 1) {",
+        "native/packet/layer.h",
+        "if (__builtin_expect(packet->layer_count == STELLAR_LAYERS_MAX, 0))",
+        "if (__builtin_expect(packet->layer_count == STELLAR_LAYERS_MAX + 1, 0))",
     ),
     Mutation(
         "decode_tcp_header_may_be_cut",

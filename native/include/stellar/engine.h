@@ -88,7 +88,7 @@ struct engine_limits {
 	X(first, FIRST, "what came first stays") \
 	X(last, LAST, "what came last replaces") \
 	X(bsd, BSD, "BSD: what begins further left wins") \
-	X(bsd_right, BSD_RIGHT, "BSD-right: what begins further left wins, the later when equal") \
+	X(bsd_right, BSD_RIGHT, "BSD-right: what ends further right wins") \
 	X(windows, WINDOWS, "Windows") \
 	X(solaris, SOLARIS, "Solaris")
 // clang-format on

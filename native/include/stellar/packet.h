@@ -121,7 +121,13 @@ enum stellar_layer {
 	X(gre_checksum_wrong, GRE_CHECKSUM_WRONG, 0, "checksum does not match") \
 	X(erspan_malformed, ERSPAN_MALFORMED, 1, "an ERSPAN header is cut, or its version is wrong") \
 	X(l2tp_malformed, L2TP_MALFORMED, 1, "an L2TPv3 header over IP is cut") \
-	X(authentication_malformed, AUTHENTICATION_MALFORMED, 1, "an authentication header over IPv4 is cut")
+	X(authentication_malformed, AUTHENTICATION_MALFORMED, 1, "an authentication header over IPv4 is cut") \
+	X(fragment_overlap, FRAGMENT_OVERLAP, 0, "a fragment overlaps others of its datagram") \
+	X(fragment_contradiction, FRAGMENT_CONTRADICTION, 0, "a fragment of no bytes, or with an end that others or the longest datagram contradict") \
+	X(fragment_tiny, FRAGMENT_TINY, 0, "a first fragment too short for its transport header (RFC 1858)") \
+	X(fragment_header_chain, FRAGMENT_HEADER_CHAIN, 1, "an IPv6 first fragment without all headers (RFC 7112)") \
+	X(fragment_limit, FRAGMENT_LIMIT, 0, "a fragmented datagram given up for a limit") \
+	X(fragment_timeout, FRAGMENT_TIMEOUT, 0, "a fragmented datagram that was not complete in time")
 // clang-format on
 
 enum stellar_decode_event {
@@ -181,8 +187,13 @@ struct packet_tunnel {
 // The frame as captured. ret_length is the captured length in bytes and may be NULL.
 STELLAR_PUBLIC const uint8_t *packet_get_raw(const struct packet *packet, size_t *ret_length);
 
-// Length on the wire in bytes; at least the captured one.
+// Length on the wire in bytes; at least the captured one, see packet_is_reassembled.
 STELLAR_PUBLIC uint32_t packet_get_wire_length(const struct packet *packet);
+
+// Whether it was put together from fragments: its frame is then none of the wire, but the first
+// fragment's up to the IP header, that header for the whole, and all of the payload. Its wire
+// length is the sum of its fragments' frames, its arrival that of the one that completed it.
+STELLAR_PUBLIC bool packet_is_reassembled(const struct packet *packet);
 
 // Arrival, ns since the epoch.
 STELLAR_PUBLIC uint64_t packet_get_time_ns(const struct packet *packet);

@@ -27,7 +27,7 @@ struct engine;
 	X(malformed, MALFORMED, "a header is truncated or contradicts itself") \
 	X(checksum, CHECKSUM, "a checksum is wrong and verification is on") \
 	X(non_ip, NON_IP, "not IP and the wire does not let it cross") \
-	X(fragment, FRAGMENT, "a fragment that cannot be judged without its datagram") \
+	X(fragment, FRAGMENT, "a fragment that can't be put together: cut by the capture, or nested too deep") \
 	X(spoofed, SPOOFED, "the source address does not belong to the ingress zone") \
 	X(tcp_invalid, TCP_INVALID, "impossible in the TCP state or outside the window") \
 	X(session_table_full, SESSION_TABLE_FULL, "no room for a new session: drop_new") \

@@ -25,6 +25,12 @@ function methods.length(self)
     return C.packet_get_wire_length(call.packet)
 end
 
+-- Whether it was put together from fragments.
+function methods.is_reassembled(self)
+    view.check(self, "packet")
+    return C.packet_is_reassembled(call.packet)
+end
+
 function methods.time_ms(self)
     view.check(self, "packet")
     return view.milliseconds(C.packet_get_time_ns(call.packet))

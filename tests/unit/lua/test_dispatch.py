@@ -79,6 +79,7 @@ def test_context_is_a_session_s_own_and_begins_at_zero(drive: Drive) -> None:
         ("session_opening", "session:originator():port() == packet:source_port()"),
         ("session_opening", "session:closing_reason() == nil and event:reason() == nil"),
         ("session_opening", "session:start_ms() == event:time_ms()"),
+        ("session_opening", "packet:is_reassembled() == false"),
         ("session_opening", "event:time_ms() >= 1700000000000"),
         ("session_opening", "session:tag() == 0"),
         ("session_active", 'session:tcp_state() == "established"'),
