@@ -288,7 +288,8 @@ static void put_drop(struct text *text, const struct engine *engine,
 }
 
 static void put_anomaly(struct text *text, const struct engine *engine,
-			const struct output_record *record, uint32_t event)
+			const struct output_record *record, const char *type, const char *layer,
+			const char *event)
 {
 	const struct output_packet *packet = &record->anomaly.packet;
 
@@ -296,8 +297,7 @@ static void put_anomaly(struct text *text, const struct engine *engine,
 	if (packet->ip_version != 0)
 		put_endpoints(text, &packet->source, &packet->destination, packet->protocol);
 	put_tunnel(text, packet);
-	put(text, ",\"anomaly\":{\"type\":\"decode\",\"event\":\"decoder.%s\"}}\n",
-	    stellar_decode_event_name(event));
+	put(text, ",\"anomaly\":{\"type\":\"%s\",\"event\":\"%s.%s\"}}\n", type, layer, event);
 }
 
 static void put_stats(struct text *text, const struct engine *engine,
@@ -337,11 +337,17 @@ size_t eve_format(const struct engine *engine, const struct output_record *recor
 		put_stats(&text, engine, record);
 		break;
 	case OUTPUT_ANOMALY:
+		if (record->anomaly.stream_event != NULL) {
+			put_anomaly(&text, engine, record, "stream", "stream",
+				    record->anomaly.stream_event);
+			break;
+		}
 		*lines -= 1;
 		for (uint32_t event = 0; event < STELLAR_DECODE_EVENT_COUNT; event++) {
 			if ((record->anomaly.decode_events & STELLAR_DECODE_BIT(event)) == 0)
 				continue;
-			put_anomaly(&text, engine, record, event);
+			put_anomaly(&text, engine, record, "decode", "decoder",
+				    stellar_decode_event_name(event));
 			*lines += 1;
 		}
 		break;

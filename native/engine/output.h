@@ -61,6 +61,7 @@ struct output_record {
 		struct {
 			struct output_packet packet;
 			uint64_t decode_events;
+			const char *stream_event; // static, or NULL: it is of decoding
 		} anomaly;
 		struct {
 			struct packet_stats packets;

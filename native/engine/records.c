@@ -130,6 +130,18 @@ void record_anomaly(struct worker *worker, const struct packet *packet)
 	output_ring_push(&worker->output_ring);
 }
 
+void record_stream_anomaly(struct worker *worker, const struct packet *packet, const char *event)
+{
+	struct output_record *record =
+		packet != NULL ? reserve(worker, STELLAR_EVE_ANOMALY, OUTPUT_ANOMALY) : NULL;
+
+	if (record == NULL)
+		return;
+	fill_packet(worker, packet, &record->anomaly.packet);
+	record->anomaly.stream_event = event;
+	output_ring_push(&worker->output_ring);
+}
+
 void record_stats(struct worker *worker)
 {
 	struct output_record *record = reserve(worker, STELLAR_EVE_STATS, OUTPUT_STATS);

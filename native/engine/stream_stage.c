@@ -2,6 +2,8 @@
 
 #include "engine/stream_stage.h"
 
+#include <errno.h>
+
 #include <stellar/plugin.h>
 
 #include "engine/worker.h"
@@ -10,6 +12,12 @@
 #include "session/tcp.h"
 
 #define PROTOCOL_TCP 6
+
+// Of EVE, as Suricata has them.
+#define ANOMALY_GAP "reassembly_seq_gap"
+#define ANOMALY_OVERLAP "reassembly_overlap_different_data"
+#define ANOMALY_LIMIT "reassembly_insert_limit" // held bytes of a direction
+#define ANOMALY_MEMORY "reassembly_insert_memcap" // of the worker
 
 int stream_stage_init(struct worker *worker)
 {
@@ -281,6 +289,7 @@ static bool raise_gap(struct worker *worker, struct session *session, uint8_t di
 
 	if (missing == 0)
 		return false;
+	record_stream_anomaly(worker, session->packet, ANOMALY_GAP);
 	worker->ledger.streams.gaps++;
 	worker->ledger.streams.gap_bytes += missing;
 	raise(worker, session, &event);
@@ -314,28 +323,18 @@ static void take_acknowledgment(struct worker *worker, struct session *session)
 	}
 }
 
-// The direction's numbers begin with a SYN, or with the first byte seen.
-static void open_direction(struct worker *worker, const struct session *session,
-			   struct stream_direction *direction)
+// Where a direction begins is what the TCP rules found. It may move while the handshake is not
+// over.
+static void open_direction(struct worker *worker, struct stream *stream, uint8_t direction_id)
 {
-	const struct packet *packet = session->packet;
-	uint8_t state = session->hot->tcp_state;
+	const struct tcp_endpoint *receiver = &stream->endpoints.receiver[direction_id];
+	struct stream_direction *direction = &stream->directions[direction_id];
 
-	if ((packet->tcp.flags & STELLAR_TCP_SYN) == 0) {
-		if (!direction->is_open && worker->stream.payload == TCP_PAYLOAD_TAKEN &&
-		    packet->payload_length > 0)
-			stream_direction_open(direction, packet->tcp.sequence);
-		return;
-	}
-	// A SYN sent again may bring other numbers, as long as the handshake is not over.
-	if (state != STELLAR_TCP_SYN_SENT && state != STELLAR_TCP_SIMULTANEOUS_OPEN &&
-	    state != STELLAR_TCP_SYN_RECEIVED)
-		return;
-	if (direction->is_open &&
-	    (direction->next != 0 || direction->base == packet->tcp.sequence + 1))
+	if (!receiver->has_first || direction->is_given_up ||
+	    (direction->is_open && (direction->next != 0 || direction->base == receiver->first)))
 		return;
 	stream_direction_clear(&worker->stream.memory, direction);
-	stream_direction_open(direction, packet->tcp.sequence + 1);
+	stream_direction_open(direction, receiver->first);
 }
 
 // Say that a segment contradicts what is known. Inline it goes no further. Returns true then.
@@ -358,6 +357,7 @@ static bool raise_overlap(struct worker *worker, struct session *session,
 		.stream_offset = chunk.offset - direction->urgent_passed,
 	};
 
+	record_stream_anomaly(worker, session->packet, ANOMALY_OVERLAP);
 	worker->ledger.streams.overlaps++;
 	if (is_inline) {
 		verdict->disposition = STELLAR_DROP;
@@ -370,12 +370,14 @@ static bool raise_overlap(struct worker *worker, struct session *session,
 
 // No room for a segment: what is held goes out after a gap, until there is room.
 static void make_room(struct worker *worker, struct session *session,
-		      const struct stream_segment *segment)
+		      const struct stream_segment *segment, int result)
 {
 	struct stream_direction *direction =
 		&stream_stage_get(session)->directions[session->direction];
 	uint64_t start = (uint64_t)stream_get_offset_of(direction, segment->sequence);
 
+	record_stream_anomaly(worker, session->packet,
+			      result == -ENOSPC ? ANOMALY_LIMIT : ANOMALY_MEMORY);
 	worker->ledger.streams.limited++;
 	raise_gap(worker, session, session->direction, start);
 	deliver_held(worker, session, session->direction);
@@ -411,8 +413,10 @@ static void take_payload(struct worker *worker, struct session *session)
 	stream_settle_pending(&worker->stream.memory, direction, segment.sequence);
 	if (raise_overlap(worker, session, &segment))
 		return;
-	while (stream_insert(&worker->stream.memory, direction, &segment, &chunk) != 0)
-		make_room(worker, session, &segment);
+	int result;
+
+	while ((result = stream_insert(&worker->stream.memory, direction, &segment, &chunk)) != 0)
+		make_room(worker, session, &segment, result);
 	deliver_chunk(worker, session, session->direction, &chunk);
 	deliver_held(worker, session, session->direction);
 }
@@ -440,8 +444,9 @@ void stream_stage(struct worker *worker, struct packet *packet)
 	if (stream == NULL || packet->protocol != PROTOCOL_TCP || !packet->has_transport ||
 	    (packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline))
 		return;
+	open_direction(worker, stream, STELLAR_FORWARD);
+	open_direction(worker, stream, STELLAR_REVERSE);
 	take_acknowledgment(worker, session);
-	open_direction(worker, session, &stream->directions[session->direction]);
 	take_payload(worker, session);
 	tell_expected(session, STELLAR_FORWARD);
 	tell_expected(session, STELLAR_REVERSE);

@@ -309,5 +309,7 @@ void plugin_stage(struct worker *worker, struct packet *packet);
 void record_session(struct worker *worker, const struct session *session, uint8_t closing_reason);
 void record_drop(struct worker *worker, const struct packet *packet);
 void record_anomaly(struct worker *worker, const struct packet *packet);
+// event: static, one of stream_stage.c. packet may be NULL: nothing is written.
+void record_stream_anomaly(struct worker *worker, const struct packet *packet, const char *event);
 // The figures of the engine: of one worker or, when there are several, of all.
 void record_stats(struct worker *worker);

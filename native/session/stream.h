@@ -7,7 +7,7 @@
 // which knows plugins and events; nothing here does. All that grows is a block of the worker's
 // struct stream_memory.
 //
-// Offsets are 64 bits: 0 is the first byte after the SYN, or the first byte seen. Sequence numbers
+// Offsets are 64 bits: 0 is where the TCP rules say that the receiver begins. Sequence numbers
 // are placed by their distance from `next`, modulo 2^32. An urgent byte that the receiver takes out
 // of its stream (tcp_endpoint.urgent) is not delivered and not counted: what is delivered goes by
 // offset - urgent_passed.

@@ -48,6 +48,18 @@ cdef extern from "stellar/stats.h" nogil:
         uint64_t expectations_expired
         uint64_t expectations_refused
 
+    struct stream_stats:
+        uint64_t opened
+        uint64_t active
+        uint64_t delivered_bytes
+        uint64_t held_bytes
+        uint64_t gaps
+        uint64_t gap_bytes
+        uint64_t overlaps
+        uint64_t limited
+        uint64_t kept_lost
+        uint64_t no_memory
+
     int64_t packet_stats_imbalance(const packet_stats *stats)
     const char *stellar_drop_reason_name(uint32_t reason)
     const char *stellar_closing_reason_name(uint32_t reason)
@@ -211,6 +223,7 @@ cdef extern from "stellar/engine.h" nogil:
     void engine_stop(engine *engine)
     void engine_get_packet_stats(const engine *engine, packet_stats *ret_stats)
     void engine_get_session_stats(const engine *engine, session_stats *ret_stats)
+    void engine_get_stream_stats(const engine *engine, stream_stats *ret_stats)
     uint64_t engine_get_event_count(const engine *engine, uint32_t event)
     uint64_t engine_get_decode_event_count(const engine *engine, uint32_t decode_event)
     void engine_get_output_stats(const engine *engine, uint64_t *ret_written, uint64_t *ret_lost)

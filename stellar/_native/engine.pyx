@@ -291,6 +291,23 @@ cdef class Engine:
             "imbalance": capi.packet_stats_imbalance(&stats),
         }
 
+    def stream_stats(self):
+        """Counters of TCP streams put in order; `active` and `held_bytes` are levels."""
+        cdef capi.stream_stats stats
+        capi.engine_get_stream_stats(self.get(), &stats)
+        return {
+            "opened": stats.opened,
+            "active": stats.active,
+            "delivered_bytes": stats.delivered_bytes,
+            "held_bytes": stats.held_bytes,
+            "gaps": stats.gaps,
+            "gap_bytes": stats.gap_bytes,
+            "overlaps": stats.overlaps,
+            "limited": stats.limited,
+            "kept_lost": stats.kept_lost,
+            "no_memory": stats.no_memory,
+        }
+
     def session_stats(self):
         """Counters of sessions; `closed` by reason."""
         cdef capi.session_stats stats

@@ -24,6 +24,7 @@ class Figures:
         self._dropped: dict[str, int] = {}
         self._sessions = dict.fromkeys(_SESSIONS, 0)
         self._closed: dict[str, int] = {}
+        self._streams: dict[str, int] = {}
         self._events: dict[str, int] = {}
         self._decode_events: dict[str, int] = {}
         self._output = {"written": 0, "lost": 0}
@@ -39,6 +40,7 @@ class Figures:
         self._bytes["forwarded"] += packets["forwarded_bytes"]
         _sum(self._sessions, {name: sessions[name] for name in self._sessions})
         _sum(self._closed, sessions["closed"])
+        _sum(self._streams, engine.stream_stats())
         _sum(self._events, engine.event_counts())
         _sum(self._decode_events, engine.decode_event_counts())
         _sum(self._output, engine.output_stats())
@@ -72,6 +74,7 @@ class Figures:
             },
             "bytes": dict(self._bytes),
             "sessions": {**self._sessions, "closed": dict(self._closed)},
+            "streams": dict(self._streams),
             "events": dict(self._events),
             "decode_events": {k: v for k, v in self._decode_events.items() if v},
             "output": dict(self._output),

@@ -41,7 +41,8 @@ struct event {
 	const uint8_t *data; // payload with *_data events, the key with metadata_changed, the
 			     // bytes that differ with tcp_overlap
 	uint64_t stream_offset; // tcp_data, tcp_gap, tcp_overlap: place in the direction's stream,
-				// 0 is the first byte after the SYN, or the first byte seen
+				// 0 is the first byte after the SYN; of a session picked up
+				// midstream, the first that its receiver may lack
 	struct session *child; // child_opening: the child, whose packet is in hand; the event is
 			       // its parent's, session_opening of the child came before
 };

@@ -11,6 +11,7 @@
 
 #include <stellar/aqm.h>
 #include <stellar/engine.h>
+#include <stellar/stream.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -133,6 +134,29 @@ static void ask_for_verdict(struct session *session, uint8_t byte)
 	require(result != 0 || verdict->disposition >= request.disposition);
 }
 
+// Read, skip and limit a direction; what can be read is noted.
+static void read_stream(struct run *run, struct session *session, uint8_t action)
+{
+	enum stellar_direction direction = (enum stellar_direction)(action & 1);
+	const uint8_t *data;
+	size_t length;
+	uint64_t offset;
+
+	require(session_get_parent(session) == NULL);
+	if (action & 2)
+		stream_set_depth(session, direction, take(&run->actions));
+	if (stream_peek(session, direction, &data, &length) != 0)
+		return;
+	note(run, length);
+	for (size_t i = 0; i < length; i++)
+		note(run, data[i]);
+	require(stream_skip(session, direction, length + 1) != 0);
+	if (length > 0)
+		require(stream_skip(session, direction, take(&run->actions) % length) == 0);
+	require(stream_get_offset(session, direction, &offset) == 0);
+	note(run, offset);
+}
+
 static void act(struct session *session)
 {
 	struct run *run = run_of(session);
@@ -178,7 +202,7 @@ static void act(struct session *session)
 		session_copy_metadata(session, key, key, action & 1);
 		break;
 	case 13:
-		require(session_get_parent(session) == NULL);
+		read_stream(run, session, action);
 		break;
 	case 14:
 		pm_session_fail(session);
@@ -288,7 +312,8 @@ static void fill_plugins(const struct run *run, struct plugin *plugins)
 	plugins[1].context_free = context_free;
 	plugins[2] = base;
 	plugins[2].name = "gamma";
-	plugins[2].events = EVENT(SESSION_PACKET) | EVENT(SESSION_CLOSING);
+	plugins[2].events = EVENT(SESSION_PACKET) | EVENT(SESSION_CLOSING) | EVENT(TCP_DATA) |
+			    EVENT(TCP_GAP) | EVENT(TCP_OVERLAP);
 	plugins[2].fail_action = STELLAR_FAIL_OPEN;
 }
 
