@@ -535,19 +535,20 @@ void warm_restart_report(struct engine *engine)
 		stats.torn += engine->workers[i]->ledger.sessions.torn;
 		worker_publish(engine->workers[i]);
 	}
+	const char *separator = restart->reason[0] != '\0' ? "; " : "";
+	uint64_t took_ms = (monotonic_ns() - restart->began_ns) / NS_PER_MS;
+
 	if (!restart->is_in_use)
 		snprintf(restart->line, sizeof(restart->line),
 			 "sessions will not outlive the engine: %s", restart->reason);
-	else if (restart->reason[0] != '\0')
-		snprintf(restart->line, sizeof(restart->line), "sessions begin anew in %s: %s",
-			 path, restart->reason);
 	else if (restart->has_sessions)
 		snprintf(restart->line, sizeof(restart->line),
-			 "%llu sessions go on from %s, %llu were torn, %llu ms",
+			 "%llu sessions go on from %s, %llu were torn, %llu ms%s%s",
 			 (unsigned long long)stats.resumed, path, (unsigned long long)stats.torn,
-			 (unsigned long long)((monotonic_ns() - restart->began_ns) / NS_PER_MS));
+			 (unsigned long long)took_ms, separator, restart->reason);
 	else
-		snprintf(restart->line, sizeof(restart->line), "sessions begin in %s", path);
+		snprintf(restart->line, sizeof(restart->line), "sessions begin in %s%s%s", path,
+			 separator, restart->reason);
 	if (engine->config.log != NULL)
 		engine->config.log(engine->config.log_sink,
 				   restart->reason[0] != '\0' ? STELLAR_LOG_WARNING

@@ -47,6 +47,8 @@ cdef extern from "stellar/stats.h" nogil:
         uint64_t expectations_met
         uint64_t expectations_expired
         uint64_t expectations_refused
+        uint64_t resumed
+        uint64_t torn
 
     struct stream_stats:
         uint64_t opened
@@ -222,6 +224,10 @@ cdef extern from "stellar/engine.h" nogil:
     uint32_t engine_get_running_workers(const engine *engine)
     void engine_stop(engine *engine)
     void engine_get_packet_stats(const engine *engine, packet_stats *ret_stats)
+    int engine_add_session_directory(engine *engine, const char *path, char *error,
+                                     size_t error_size)
+    const char *engine_get_resume_line(const engine *engine)
+    void engine_hand_over(engine *engine)
     void engine_get_session_stats(const engine *engine, session_stats *ret_stats)
     void engine_get_stream_stats(const engine *engine, stream_stats *ret_stats)
     uint64_t engine_get_event_count(const engine *engine, uint32_t event)

@@ -221,6 +221,18 @@ cdef class Engine:
         """Close and open the event file again."""
         check(capi.engine_reopen_events(self.get()), NULL, EngineStateError)
 
+    def add_session_directory(self, str path):
+        """Keep sessions in a directory of a tmpfs or hugetlbfs, for the engine after this one."""
+        cdef char error[ERROR_SIZE]
+        error[0] = 0
+        check(capi.engine_add_session_directory(self.get(), path.encode(), error, ERROR_SIZE),
+              error, StellarError)
+
+    @property
+    def resume_line(self):
+        """What `start` found in the session directories, one line; empty without any."""
+        return capi.engine_get_resume_line(self.get()).decode("utf-8", "replace")
+
     def start(self):
         """Fix plugin order and topology, and allocate tables."""
         cdef char error[ERROR_SIZE]
@@ -253,6 +265,10 @@ cdef class Engine:
     def stop(self):
         """Ask all workers to finish. Any thread."""
         capi.engine_stop(self.get())
+
+    def hand_over(self):
+        """Ask all workers to finish, but leave kept sessions to the next engine. Any thread."""
+        capi.engine_hand_over(self.get())
 
     def apply_policy(self, const unsigned char[::1] image not None):
         """Apply a compiled policy image; blocks until every worker has committed."""
@@ -327,6 +343,8 @@ cdef class Engine:
             "expectations_met": stats.expectations_met,
             "expectations_expired": stats.expectations_expired,
             "expectations_refused": stats.expectations_refused,
+            "resumed": stats.resumed,
+            "torn": stats.torn,
         }
 
     def event_counts(self):

@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The appliance configuration file: its model, and the reader that turns a file into it.
+"""The appliance configuration file: its model, and what must hold between its keys.
 
 A key is a dataclass field: its type, default, range and sentence stand there and nowhere else. The
-reader walks the YAML nodes beside the dataclasses, so every error names file and line. It checks
-the document alone: whether a device or a plugin exists is found out by who opens it. Used by the
-engine process and by `stellar.control`; imports little, because a restarted engine waits for it.
+reader (`config_reader`) walks the YAML nodes beside the dataclasses. The document is checked alone:
+whether a device or a plugin exists is found out by who opens it. Used by the engine process and by
+`stellar.control`; imports little, because a restarted engine waits for it.
 """
 
 import dataclasses
 import enum
 import ipaddress
-import re
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from stellar.engine.config_reader import ConfigError, Reader, child
 
 __all__ = [
     "ApplianceConfig",
@@ -46,14 +47,6 @@ DEFAULT_PATH = Path("/etc/stellar/stellar.yml")
 _SOCKET_PATH_MAX = 107  # sun_path of unix(7), without its NUL
 _INTERFACE_NAME = r"[A-Za-z][A-Za-z0-9_.-]{0,31}"
 _DEVICE_URI = r"(pcap|capture|xdp|memory|dpdk):.+"
-
-
-class ConfigError(Exception):
-    """The operator's configuration file is wrong; one `file:line: expected, found` a problem."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 class Personality(enum.Enum):
@@ -160,6 +153,7 @@ class SessionConfig:
 
     capacity: int = _key("sessions a worker can hold", 1_048_576, minimum=64, maximum=2**31 - 2)
     full_action: FullAction = _key("when the table is full", FullAction.EVICT_EMBRYONIC)
+    midstream: bool = _key("TCP sessions may begin without their handshake", True)
     timeout: SessionTimeouts = _key("idle timeouts", SessionTimeouts)
 
 
@@ -229,6 +223,9 @@ class ApplianceConfig:
     interfaces: tuple[InterfaceConfig, ...] = _key("devices and their names")
     runtime_directory: Path = _key("sockets and process ids", Path("/run/stellar"))
     state_directory: Path = _key("what survives a restart", Path("/var/lib/stellar"))
+    session_directories: tuple[Path, ...] = _key(
+        "tmpfs or hugetlbfs whose sessions outlive a killed engine; the first that has room", ()
+    )
     metrics: MetricsConfig = _key("Prometheus", MetricsConfig)
     engine: EngineConfig = _key("the data path", EngineConfig)
     wires: tuple[WireConfig, ...] = _key("transparent pairs", ())
@@ -276,7 +273,7 @@ def load_config(path: Path) -> ApplianceConfig:
 def find_line(path: Path, *key: str | int) -> int:
     """Line of a key of a file that load_config has read, for errors found later."""
     root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return 1 if root is None else int(_child(root, *key).start_mark.line) + 1
+    return 1 if root is None else int(child(root, *key).start_mark.line) + 1
 
 
 def parse_config(text: str, file: str) -> ApplianceConfig:
@@ -289,7 +286,7 @@ def parse_config(text: str, file: str) -> ApplianceConfig:
     except yaml.YAMLError as error:
         message = " ".join(str(error).split())
         raise ConfigError([f"{file}:1: expected YAML, found: {message}"]) from error
-    reader = _Reader(file)
+    reader = Reader(file)
     if root is None:
         raise ConfigError([f"{file}:1: expected a mapping of keys, found an empty file"])
     config = reader.read(root, ApplianceConfig, "", {})
@@ -300,177 +297,40 @@ def parse_config(text: str, file: str) -> ApplianceConfig:
     return typing.cast(ApplianceConfig, config)
 
 
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_MISREAD = frozenset(_NULLS | {"true", "false", "True", "False", "TRUE", "FALSE"})
-
-
-def _found(node: yaml.Node) -> str:
-    """How an error names what stands in the file."""
-    if isinstance(node, yaml.MappingNode):
-        return "a mapping"
-    if isinstance(node, yaml.SequenceNode):
-        return "a list"
-    return "nothing" if node.value == "" else repr(node.value)
-
-
-class _Reader:
-    """Turns YAML nodes into typed values; collects problems instead of stopping at the first."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[str] = []
-
-    def refuse(self, node: yaml.Node, key: str, expected: str, found: str | None = None) -> None:
-        place = f"{self.file}:{node.start_mark.line + 1}"
-        subject = f"{key}: " if key else ""
-        found = found or _found(node)
-        self.problems.append(f"{place}: {subject}expected {expected}, found {found}")
-
-    def read(self, node: yaml.Node, kind: Any, key: str, limits: typing.Mapping[str, Any]) -> Any:
-        """Value of the wanted kind, or None after a problem."""
-        origin = typing.get_origin(kind)
-        if origin is tuple:
-            return self._sequence(node, typing.get_args(kind)[0], key, limits)
-        if dataclasses.is_dataclass(kind):
-            return self._mapping(node, typing.cast(type, kind), key)
-        if not isinstance(node, yaml.ScalarNode):
-            self.refuse(node, key, "a single value")
-            return None
-        if issubclass(kind, enum.Enum):
-            return self._choice(node, kind, key)
-        if kind is bool:
-            return self._boolean(node, key)
-        if kind is int:
-            return self._integer(node, key, limits)
-        return self._text(node, kind, key, limits)
-
-    def _mapping(self, node: yaml.Node, kind: type, key: str) -> Any:
-        if not isinstance(node, yaml.MappingNode):
-            self.refuse(node, key, "a mapping of keys")
-            return None
-        fields = {each.name: each for each in dataclasses.fields(kind)}
-        hints = typing.get_type_hints(kind)
-        values: dict[str, Any] = {}
-        lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            name = key_node.value if isinstance(key_node, yaml.ScalarNode) else _found(key_node)
-            path = f"{key}.{name}" if key else name
-            if name in lines:
-                self.refuse(key_node, path, "a key once", f"it again, first on line {lines[name]}")
-                continue
-            lines[name] = key_node.start_mark.line + 1
-            if name not in fields:
-                known = ", ".join(fields)
-                self.refuse(key_node, key, f"one of the keys {known}", f"unknown key {name!r}")
-                continue
-            values[name] = self.read(value_node, hints[name], path, fields[name].metadata)
-        for name, each in fields.items():
-            required = each.default is each.default_factory is dataclasses.MISSING
-            if required and name not in lines:
-                self.refuse(node, key, f"the key {name!r}", "none")
-        return None if self.problems else kind(**values)
-
-    def _sequence(
-        self, node: yaml.Node, kind: Any, key: str, limits: typing.Mapping[str, Any]
-    ) -> tuple[Any, ...]:
-        if not isinstance(node, yaml.SequenceNode):
-            self.refuse(node, key, "a list")
-            return ()
-        return tuple(
-            self.read(item, kind, f"{key}[{position}]", limits)
-            for position, item in enumerate(node.value)
-        )
-
-    def _choice(self, node: yaml.ScalarNode, kind: type[enum.Enum], key: str) -> enum.Enum | None:
-        choices = [member.value for member in kind]
-        if node.value not in choices:
-            self.refuse(node, key, f"one of {', '.join(choices)}")
-            return None
-        return kind(node.value)
-
-    def _boolean(self, node: yaml.ScalarNode, key: str) -> bool:
-        if node.style or node.value not in ("true", "false"):
-            self.refuse(node, key, "true or false")
-        return bool(node.value == "true")
-
-    def _integer(
-        self, node: yaml.ScalarNode, key: str, limits: typing.Mapping[str, Any]
-    ) -> int | None:
-        minimum, maximum = limits["minimum"], limits["maximum"]
-        expected = f"a number from {minimum} to {maximum}"
-        if node.style or not _INTEGER.fullmatch(node.value) or len(node.value) > 18:
-            self.refuse(node, key, expected)
-            return None
-        if not minimum <= int(node.value) <= maximum:
-            self.refuse(node, key, expected)
-        return int(node.value)
-
-    def _text(
-        self,
-        node: yaml.ScalarNode,
-        kind: type[str] | type[Path],
-        key: str,
-        limits: typing.Mapping[str, Any],
-    ) -> str | Path | None:
-        is_misread = node.value in _MISREAD or _INTEGER.fullmatch(node.value)
-        if node.value == "" or (not node.style and is_misread):
-            self.refuse(node, key, "a text")
-            return None
-        if kind is Path:
-            if not node.value.startswith("/"):
-                self.refuse(node, key, "an absolute path")
-            return Path(node.value)
-        pattern = limits.get("pattern")
-        if pattern and not re.fullmatch(pattern, node.value):
-            self.refuse(node, key, f"a text like {pattern}")
-        return str(node.value)
-
-
-def _child(node: yaml.Node, *path: str | int) -> yaml.Node:
-    """The node at a path that is known to exist, or the deepest part of it that does."""
-    for step in path:
-        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-        elif isinstance(node, yaml.MappingNode):
-            node = next((value for name, value in node.value if name.value == step), node)
-    return node
-
-
-def _verify(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
+def _verify(config: ApplianceConfig, root: yaml.Node, reader: Reader) -> None:
     """What holds between keys."""
     _verify_topology(config, root, reader)
     _verify_targets(config, root, reader)
     cpus = config.engine.cpus
     if cpus and len(cpus) != config.engine.workers:
-        node = _child(root, "engine", "cpus")
+        node = child(root, "engine", "cpus")
         reader.refuse(node, "engine.cpus", f"{config.engine.workers}, one a worker", str(len(cpus)))
     if len(str(config.engine_socket)) > _SOCKET_PATH_MAX:
-        node = _child(root, "runtime_directory")
+        node = child(root, "runtime_directory")
         reader.refuse(node, "runtime_directory", f"a path below {_SOCKET_PATH_MAX - 12} bytes")
     try:
         is_loopback = ipaddress.ip_address(config.metrics.address).is_loopback
     except ValueError:
         is_loopback = False
     if not is_loopback:
-        node = _child(root, "metrics", "address")
+        node = child(root, "metrics", "address")
         reader.refuse(node, "metrics.address", "a loopback address")
 
 
-def _verify_targets(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
+def _verify_targets(config: ApplianceConfig, root: yaml.Node, reader: Reader) -> None:
     for position, target in enumerate(config.engine.targets):
         try:
             ipaddress.ip_network(target.prefix)
         except ValueError:
-            node = _child(root, "engine", "targets", position, "prefix")
+            node = child(root, "engine", "targets", position, "prefix")
             reader.refuse(node, f"engine.targets[{position}].prefix", "a network without host bits")
 
 
-def _verify_topology(config: ApplianceConfig, root: yaml.Node, reader: _Reader) -> None:
+def _verify_topology(config: ApplianceConfig, root: yaml.Node, reader: Reader) -> None:
     names: set[str] = set()
     for position, interface in enumerate(config.interfaces):
         if interface.name in names:
-            node = _child(root, "interfaces", position, "name")
+            node = child(root, "interfaces", position, "name")
             reader.refuse(node, "interfaces", "each name once")
         names.add(interface.name)
     joined: set[str] = set()
@@ -484,13 +344,13 @@ def _verify_topology(config: ApplianceConfig, root: yaml.Node, reader: _Reader) 
         joined.add(name)
 
     for position, wire in enumerate(config.wires):
-        node = _child(root, "wires", position, "between")
+        node = child(root, "wires", position, "between")
         key = f"wires[{position}].between"
         if len(wire.between) != 2:
             reader.refuse(node, key, "two interfaces", str(len(wire.between)))
             continue
         for end, name in enumerate(wire.between):
-            join(name, _child(node, end), key)
+            join(name, child(node, end), key)
     for position, tap in enumerate(config.taps):
-        node = _child(root, "taps", position, "interface")
+        node = child(root, "taps", position, "interface")
         join(tap.interface, node, f"taps[{position}].interface")

@@ -41,6 +41,7 @@ def build_engine(config: ApplianceConfig) -> Engine:
         inline=bool(config.wires),
         pass_malformed=config.engine.pass_malformed,
         timeouts=dataclasses.asdict(session.timeout),
+        midstream=session.midstream,
         limits=dataclasses.asdict(config.engine.limit),
         target_profile=config.engine.target_profile.value,
     )
@@ -52,7 +53,11 @@ def build_engine(config: ApplianceConfig) -> Engine:
         add_plugin(engine, plugin, workers=config.engine.workers)
     config.events.path.parent.mkdir(parents=True, exist_ok=True)
     engine.set_event_output(str(config.events.path), [each.value for each in config.events.types])
+    for directory in config.session_directories:
+        engine.add_session_directory(str(directory))
     engine.start()
+    if engine.resume_line:
+        _log.info("sessions=%s", quote(engine.resume_line))
     return engine
 
 

@@ -27,6 +27,8 @@ _TOTALS = (
     ("bytes.received", "stellar_received_bytes", "Bytes of the frames received"),
     ("bytes.forwarded", "stellar_forwarded_bytes", "Bytes of the frames sent on"),
     ("sessions.created", "stellar_created_sessions", "Sessions made"),
+    ("sessions.resumed", "stellar_resumed_sessions", "Sessions of a killed engine that went on"),
+    ("sessions.torn", "stellar_torn_sessions", "Sessions that were in change when it was killed"),
     ("sessions.evicted", "stellar_evicted_sessions", "Sessions that made room for others"),
     ("sessions.untracked", "stellar_untracked_packets", "Packets that passed without a session"),
     ("sessions.children", "stellar_child_sessions", "Sessions made as the child of another"),

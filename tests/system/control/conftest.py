@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,7 +56,8 @@ personality: firewall
 runtime_directory: {directory}/run
 state_directory: {directory}/state
 policy: {directory}/policy.yml
-engine: {{session: {{capacity: 4096}}}}
+session_directories: [{sessions}]
+engine: {{session: {{capacity: 4096, midstream: false}}}}
 interfaces:
   - {{name: inside, device: "xdp:st-in"}}
   - {{name: outside, device: "xdp:st-out"}}
@@ -122,6 +124,7 @@ class Appliance:
         self.policy = directory / "policy.yml"
         self.log = directory / "log" / "stellar.log"
         self.events = directory / "log" / "eve.json"
+        self.sessions = Path("/dev/shm") / f"stellar-sc{os.getpid()}"
         self._names = {part: f"sc{os.getpid()}-{part}" for part in ("client", "box", "server")}
         self._clients: list[Client] = []
         self._server: subprocess.Popen[str] | None = None
@@ -157,7 +160,7 @@ class Appliance:
             text=True,
         )
         assert self._server.stdout is not None and self._server.stdout.readline() == "ready\n"
-        self.config.write_text(CONFIG.format(directory=self.directory))
+        self.config.write_text(CONFIG.format(directory=self.directory, sessions=self.sessions))
         self.policy.write_text(POLICY)
 
     def stellar(self, *words: object) -> subprocess.CompletedProcess[str]:
@@ -233,6 +236,7 @@ class Appliance:
                 self._server.communicate()
             for name in self._names.values():
                 subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+            shutil.rmtree(self.sessions, ignore_errors=True)
 
     def _stop(self) -> None:
         if not (self.directory / "run" / "stellar.pid").exists():

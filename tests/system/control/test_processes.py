@@ -44,6 +44,42 @@ def test_session_survives_a_killed_engine_without_control(appliance):
     assert len(appliance.pids("engine")) == 2
 
 
+def test_sessions_of_a_killed_engine_are_found_again(appliance):
+    client = appliance.connect(80)
+    refused = appliance.connect(81)
+    client.say("before the kill")
+    before = appliance.stellar_json("session", "list", "--port", 80)["sessions"][0]
+
+    appliance.kill(appliance.pids("engine")[0], signal.SIGKILL)
+    appliance.wait_for_text(appliance.log, "engine=running", times=2)
+    echoed = client.say("after the kill")
+    after = appliance.stellar_json("session", "list", "--port", 80)["sessions"][0]
+    stats = appliance.call_engine("stats")
+
+    assert refused.greeting == "ConnectionRefusedError"
+    assert echoed == "after the kill"
+    assert {key: after[key] for key in ("id", "start_ns", "generation", "rule_id")} == {
+        key: before[key] for key in ("id", "start_ns", "generation", "rule_id")
+    }
+    assert (after["state"], after["tcp_state"]) == ("active", "established")
+    assert after["packets"]["forward"] > before["packets"]["forward"]
+    assert stats["sessions"]["resumed"] >= 1
+    assert stats["sessions"]["created"] == 0
+    assert stats["packets"]["dropped"]["tcp_invalid"] == 0
+    assert stats["imbalance"] == 0
+
+
+def test_stopped_appliance_leaves_no_sessions_behind(appliance):
+    appliance.connect(80)
+    pid = appliance.supervisor_pid
+    assert (appliance.sessions / "sessions-0").exists()
+
+    appliance.kill(pid, signal.SIGTERM)
+    appliance.wait_for_end(pid)
+
+    assert not appliance.sessions.exists()
+
+
 def test_stopped_control_changes_nothing_for_traffic(appliance):
     client = appliance.connect(80)
 

@@ -31,12 +31,17 @@ WHOLE = """\
 personality: firewall
 runtime_directory: /run/stellar
 state_directory: /var/lib/stellar
+session_directories: [/dev/hugepages/stellar, /dev/shm/stellar]
 policy: /etc/stellar/policy.yml
 metrics: {address: "::1", port: 9151}
 engine:
   workers: 2
   cpus: [0, 3]
-  session: {capacity: 262144, full_action: drop_new, timeout: {tcp_established_sec: 100}}
+  session:
+    capacity: 262144
+    full_action: drop_new
+    midstream: false
+    timeout: {tcp_established_sec: 100}
   verify_checksums: false
   pass_malformed: true
 interfaces:
@@ -63,6 +68,11 @@ def test_whole_document_is_read():
     assert config.engine.workers == 2
     assert config.engine.cpus == (0, 3)
     assert config.engine.session.full_action is FullAction.DROP_NEW
+    assert config.engine.session.midstream is False
+    assert config.session_directories == (
+        Path("/dev/hugepages/stellar"),
+        Path("/dev/shm/stellar"),
+    )
     assert config.engine.session.timeout.tcp_established_sec == 100
     assert config.engine.session.timeout.udp_active_sec == 180
     assert config.engine.pass_malformed and not config.engine.verify_checksums

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +113,34 @@ def test_policy_in_force_is_taken_up_by_the_next_process(config: Path, start: St
     start()
 
     assert call(config, "ping")["generation"] == 3
+
+
+@pytest.fixture
+def sessions(config: Path) -> Iterator[Path]:
+    """A directory where sessions outlive a killed process."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        path = Path(directory) / "sessions"
+        text = config.read_text() + f"session_directories: [/proc/absent, {path}]\n"
+        config.write_text(text)
+        yield path
+
+
+def test_killed_process_leaves_its_sessions_to_the_next(
+    config: Path, start: Start, sessions: Path
+) -> None:
+    first = start()
+    call(config, "ping")
+    first.kill()
+    _, errors = first.communicate(timeout=DEADLINE_SEC)
+    assert f"sessions begin in {sessions}" in errors
+
+    second = start()
+
+    assert call(config, "stats")["sessions"]["resumed"] == 0
+    second.send_signal(signal.SIGTERM)
+    _, errors = second.communicate(timeout=DEADLINE_SEC)
+    assert f"0 sessions go on from {sessions}" in errors
+    assert not sessions.exists()
 
 
 def test_refused_policy_leaves_the_one_in_force(config: Path, start: Start) -> None:
