@@ -162,8 +162,7 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 	for (size_t i = 0; i < count; i++) {
 		struct packet *packet = &worker->packets[i];
 
-		if (i + SESSION_AHEAD < count)
-			session_table_prefetch(worker->table, worker->hints[i + SESSION_AHEAD]);
+		session_table_look_ahead(worker->table, worker->hashes, count, i, worker->hints);
 		worker_judge(worker, i);
 		stage_record(worker, packet);
 		slots[i]->reply_length = stage_build_reply(worker, packet, slots[i]->reply);

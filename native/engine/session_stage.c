@@ -146,12 +146,7 @@ static bool refuse_unfit(struct worker *worker, struct packet *packet)
 
 void session_stage_prepare(struct worker *worker, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		worker->has_key[i] =
-			session_key_from_packet(&worker->packets[i], &worker->keys[i]) == 0;
-		if (!worker->has_key[i])
-			memset(&worker->keys[i], 0, sizeof(worker->keys[i]));
-	}
+	session_key_from_packets(worker->packets, count, worker->keys, worker->has_key);
 	session_table_find_burst(worker->table, worker->keys, count, worker->hashes, worker->hints);
 }
 

@@ -308,8 +308,7 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 
 	session_stage_prepare(worker, here);
 	for (size_t i = 0; i < here; i++) {
-		if (i + SESSION_AHEAD < here)
-			session_table_prefetch(worker->table, worker->hints[i + SESSION_AHEAD]);
+		session_table_look_ahead(worker->table, worker->hashes, here, i, worker->hints);
 		process_packet(worker, i, clock_ns);
 	}
 	stage_send(worker);

@@ -10,6 +10,7 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 
+#include "pack.h"
 #include "packet/decode.h"
 
 // The request an ICMP query message belongs to, or -1 for what is no query.
@@ -47,10 +48,11 @@ static bool is_icmp(uint8_t version, uint8_t protocol)
 }
 
 // Put both endpoints into the key in order. Which order it is means nothing, as long as it is the
-// same for both directions. `tie` settles the order of two sides with one address.
-static inline void order_v4(const struct ip_address *source, uint16_t source_tie,
-			    const struct ip_address *destination, uint16_t destination_tie,
-			    struct session_key *key)
+// same for both directions. `tie` settles the order of two sides with one address. Sets all of the
+// key but the tenant.
+static inline void set_v4(const struct ip_address *source, uint16_t source_tie,
+			  const struct ip_address *destination, uint16_t destination_tie,
+			  uint8_t protocol, uint32_t tag, struct session_key *key)
 {
 	uint32_t from;
 	uint32_t to;
@@ -61,12 +63,11 @@ static inline void order_v4(const struct ip_address *source, uint16_t source_tie
 	bool high = a > b;
 	uint64_t low_side = high ? b : a;
 	uint64_t high_side = high ? a : b;
-	const uint32_t pair[2] = {(uint32_t)(low_side >> 16), (uint32_t)(high_side >> 16)};
-	memcpy(&key->address[0], pair, sizeof(pair));
+	key->ports_tag = session_pack_ports((uint16_t)low_side, (uint16_t)high_side, tag);
+	key->address[0] =
+		session_pack_pair((uint32_t)(low_side >> 16), (uint32_t)(high_side >> 16));
 	memset(&key->address[1], 0, 3 * sizeof(key->address[1]));
-	key->port_low = (uint16_t)low_side;
-	key->port_high = (uint16_t)high_side;
-	key->source_is_high = high;
+	key->realm_side = session_pack_realm(protocol, 4, high);
 }
 
 static void order_v6(const struct ip_address *source, uint16_t source_tie,
@@ -83,25 +84,19 @@ static void order_v6(const struct ip_address *source, uint16_t source_tie,
 	key->source_is_high = high;
 }
 
-static inline void order_endpoints(const struct ip_address *source, uint16_t source_tie,
-				   const struct ip_address *destination, uint16_t destination_tie,
-				   struct session_key *key)
+static void set_key(const struct ip_address *source, uint16_t source_tie,
+		    const struct ip_address *destination, uint16_t destination_tie, uint8_t version,
+		    uint8_t protocol, uint32_t tag, struct session_key *key)
 {
-	if (key->version == 4)
-		order_v4(source, source_tie, destination, destination_tie, key);
-	else
+	if (version == 4) {
+		set_v4(source, source_tie, destination, destination_tie, protocol, tag, key);
+	} else {
+		memset(key, 0, sizeof(*key));
+		key->tag = tag;
+		key->protocol = protocol;
+		key->version = version;
 		order_v6(source, source_tie, destination, destination_tie, key);
-}
-
-static inline void set_realm(struct session_key *key, uint8_t version, uint8_t protocol,
-			     uint32_t tag, uint16_t tenant)
-{
-	key->tag = tag;
-	key->tenant = tenant;
-	key->protocol = protocol;
-	key->version = version;
-	key->is_reply = 0;
-	memset(key->reserved, 0, sizeof(key->reserved));
+	}
 }
 
 static inline bool has_ports(uint8_t protocol)
@@ -116,7 +111,8 @@ static void set_icmp(const struct packet *packet, struct session_key *key)
 					      : request_type_v6(packet->icmp_type, &is_reply);
 	// The address orders the sides; a host that pings itself has one address, so there it is
 	// the kind of message that does.
-	order_endpoints(&packet->source, is_reply, &packet->destination, 0, key);
+	set_key(&packet->source, is_reply, &packet->destination, 0, packet->ip_version,
+		packet->protocol, packet->tag, key);
 	key->is_reply = is_reply;
 	if (request >= 0) {
 		key->port_low = packet->source_port;
@@ -136,25 +132,41 @@ static __attribute__((noinline)) int make_any(const struct packet *packet,
 	bool icmp = is_icmp(version, protocol);
 	if ((version != 4 && version != 6) || ((ports || icmp) && !packet->has_transport))
 		return -ENOENT;
-	set_realm(ret_key, version, protocol, packet->tag, 0);
 	if (icmp)
 		set_icmp(packet, ret_key);
 	else
-		order_endpoints(&packet->source, ports ? packet->source_port : 0,
-				&packet->destination, ports ? packet->destination_port : 0,
-				ret_key);
+		set_key(&packet->source, ports ? packet->source_port : 0, &packet->destination,
+			ports ? packet->destination_port : 0, version, protocol, packet->tag,
+			ret_key);
+	return 0;
+}
+
+// The most common kind by far, without the questions.
+static inline __attribute__((always_inline)) int make(const struct packet *packet,
+						      struct session_key *ret_key)
+{
+	if (__builtin_expect(packet->ip_version != 4 || !packet->has_transport ||
+				     !has_ports(packet->protocol),
+			     false))
+		return make_any(packet, ret_key);
+	set_v4(&packet->source, packet->source_port, &packet->destination, packet->destination_port,
+	       packet->protocol, packet->tag, ret_key);
 	return 0;
 }
 
 int session_key_from_packet(const struct packet *packet, struct session_key *ret_key)
 {
-	if (packet->ip_version != 4 || !packet->has_transport || !has_ports(packet->protocol))
-		return make_any(packet, ret_key);
-	// The most common kind by far, without the questions.
-	set_realm(ret_key, 4, packet->protocol, packet->tag, 0);
-	order_v4(&packet->source, packet->source_port, &packet->destination,
-		 packet->destination_port, ret_key);
-	return 0;
+	return make(packet, ret_key);
+}
+
+void session_key_from_packets(const struct packet *packets, size_t count,
+			      struct session_key *ret_keys, bool *ret_has_key)
+{
+	for (size_t i = 0; i < count; i++) {
+		ret_has_key[i] = make(&packets[i], &ret_keys[i]) == 0;
+		if (__builtin_expect(!ret_has_key[i], false))
+			memset(&ret_keys[i], 0, sizeof(ret_keys[i]));
+	}
 }
 
 void session_key_from_endpoints(const struct packet_endpoint *source,
@@ -163,9 +175,9 @@ void session_key_from_endpoints(const struct packet_endpoint *source,
 {
 	uint8_t version = source->address.version;
 	bool icmp = is_icmp(version, protocol);
-	set_realm(ret_key, version, protocol, tag, tenant);
-	order_endpoints(&source->address, icmp ? 0 : source->port, &destination->address,
-			icmp ? 0 : destination->port, ret_key);
+	set_key(&source->address, icmp ? 0 : source->port, &destination->address,
+		icmp ? 0 : destination->port, version, protocol, tag, ret_key);
+	ret_key->tenant = tenant;
 	if (icmp) {
 		ret_key->port_low = source->port;
 		ret_key->port_high = destination->port;

@@ -38,15 +38,20 @@ struct session_key {
 	uint64_t address[4];
 	union {
 		struct {
-			uint16_t tenant;
-			uint8_t protocol;
-			uint8_t version; // 4 or 6; 0 never matches
+			union {
+				struct {
+					uint16_t tenant;
+					uint8_t protocol;
+					uint8_t version; // 4 or 6; 0 never matches
+				};
+				uint32_t realm;
+			};
+			uint8_t source_is_high; // of the packet behind it; not compared, not hashed
+			uint8_t is_reply; // ICMP: the packet is a reply; not compared, not hashed
+			uint8_t reserved[2];
 		};
-		uint32_t realm;
+		uint64_t realm_side;
 	};
-	uint8_t source_is_high; // of the packet behind it; not compared, not hashed
-	uint8_t is_reply; // ICMP: the packet is a reply; not compared, not hashed
-	uint8_t reserved[2];
 };
 
 struct session_secret {
@@ -56,6 +61,11 @@ struct session_secret {
 // Returns 0; -ENOENT when the packet is not IP, or its TCP, UDP or ICMP header was not decoded
 // (a later fragment): no session can be told from it.
 int session_key_from_packet(const struct packet *packet, struct session_key *ret_key);
+
+// The same for the packets of a burst; ret_has_key[i] tells whether there is one. A key that is not
+// there is zeroed: it matches nothing.
+void session_key_from_packets(const struct packet *packets, size_t count,
+			      struct session_key *ret_keys, bool *ret_has_key);
 
 // Key of a session between two endpoints (host order ports), source first. Both addresses have the
 // same version. For ICMP pass the two key fields as ports, they are not ordered.

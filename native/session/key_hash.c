@@ -3,7 +3,8 @@
 // SipHash-1-3 of a session key. The message is ports and tag (8 bytes), the addresses (8 or 32),
 // and tenant, protocol and version (4), so 20 or 44 bytes: with the length byte that SipHash adds
 // it fills 3 or 6 words. The burst version runs eight of them in the lanes of vectors; the compiler
-// makes AVX-512, AVX2 or SSE2 of it.
+// makes AVX-512, AVX2 or SSE2 of it. All words of a burst are laid out before any are hashed: a
+// vector read at once from what narrow stores have just written would have to wait for them.
 
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #define WORDS_V4 3
 #define WORDS_V6 6
 #define LANES 8
+#define CHUNK 64 // keys laid out at once
 
 typedef uint64_t lanes_t __attribute__((vector_size(8 * LANES)));
 
@@ -83,9 +85,9 @@ uint64_t session_key_hash(const struct session_secret *secret, const struct sess
 	return sip.v[0] ^ sip.v[1] ^ sip.v[2] ^ sip.v[3];
 }
 
-// Eight messages of `count` words, word i of message l in words[i][l].
+// Eight messages of `count` words; word i of the first one is words[i][0].
 static inline __attribute__((always_inline)) void hash_lanes(const struct session_secret *secret,
-							     const uint64_t (*words)[LANES],
+							     const uint64_t (*words)[CHUNK],
 							     size_t count, uint64_t *ret_hashes)
 {
 	struct sip_lanes sip;
@@ -102,50 +104,59 @@ static inline __attribute__((always_inline)) void hash_lanes(const struct sessio
 	memcpy(ret_hashes, &hash, sizeof(hash));
 }
 
-SESSION_VECTOR_CLONES static void hash_eight_v4(const struct session_secret *secret,
-						const struct session_key *keys,
-						uint64_t *ret_hashes)
+// A multiple of LANES keys of one version, at most CHUNK.
+static inline __attribute__((always_inline)) void hash_chunk(const struct session_secret *secret,
+							     const struct session_key *keys,
+							     size_t count, size_t word_count,
+							     uint64_t *ret_hashes)
 {
-	uint64_t words[WORDS_V4][LANES];
-	for (size_t lane = 0; lane < LANES; lane++) {
-		for (size_t i = 0; i < WORDS_V4; i++)
-			words[i][lane] = message_word(&keys[lane], i, WORDS_V4);
+	uint64_t words[WORDS_V6][CHUNK];
+	for (size_t lane = 0; lane < count; lane++) {
+		for (size_t i = 0; i < word_count; i++)
+			words[i][lane] = message_word(&keys[lane], i, word_count);
 	}
-	hash_lanes(secret, words, WORDS_V4, ret_hashes);
+	for (size_t lane = 0; lane < count; lane += LANES)
+		hash_lanes(secret, (const uint64_t (*)[CHUNK])(void *)&words[0][lane], word_count,
+			   ret_hashes + lane);
 }
 
-SESSION_VECTOR_CLONES static void hash_eight_v6(const struct session_secret *secret,
-						const struct session_key *keys,
+SESSION_VECTOR_CLONES static void hash_chunk_v4(const struct session_secret *secret,
+						const struct session_key *keys, size_t count,
 						uint64_t *ret_hashes)
 {
-	uint64_t words[WORDS_V6][LANES];
-	for (size_t lane = 0; lane < LANES; lane++) {
-		for (size_t i = 0; i < WORDS_V6; i++)
-			words[i][lane] = message_word(&keys[lane], i, WORDS_V6);
-	}
-	hash_lanes(secret, words, WORDS_V6, ret_hashes);
+	hash_chunk(secret, keys, count, WORDS_V4, ret_hashes);
+}
+
+SESSION_VECTOR_CLONES static void hash_chunk_v6(const struct session_secret *secret,
+						const struct session_key *keys, size_t count,
+						uint64_t *ret_hashes)
+{
+	hash_chunk(secret, keys, count, WORDS_V6, ret_hashes);
+}
+
+// How many keys from the first on have its version.
+static size_t run_length(const struct session_key *keys, size_t count)
+{
+	size_t length = 1;
+	while (length < count && keys[length].version == keys[0].version)
+		length++;
+	return length;
 }
 
 void session_key_hash_burst(const struct session_secret *secret, const struct session_key *keys,
 			    size_t count, uint64_t *ret_hashes)
 {
-	size_t done = 0;
-	for (; done + LANES <= count; done += LANES) {
-		unsigned any = 0;
-		unsigned all = UINT8_MAX;
-		for (size_t lane = 0; lane < LANES; lane++) {
-			any |= keys[done + lane].version;
-			all &= keys[done + lane].version;
-		}
-		if (any == 4) {
-			hash_eight_v4(secret, keys + done, ret_hashes + done);
-		} else if (all == 6) {
-			hash_eight_v6(secret, keys + done, ret_hashes + done);
-		} else {
-			for (size_t i = done; i < done + LANES; i++)
-				ret_hashes[i] = session_key_hash(secret, &keys[i]);
-		}
+	while (count > 0) {
+		size_t run = run_length(keys, count < CHUNK ? count : CHUNK);
+		size_t wide = run / LANES * LANES;
+		if (wide > 0 && word_count(keys) == WORDS_V4)
+			hash_chunk_v4(secret, keys, wide, ret_hashes);
+		else if (wide > 0)
+			hash_chunk_v6(secret, keys, wide, ret_hashes);
+		for (size_t i = wide; i < run; i++)
+			ret_hashes[i] = session_key_hash(secret, &keys[i]);
+		keys += run;
+		ret_hashes += run;
+		count -= run;
 	}
-	for (; done < count; done++)
-		ret_hashes[done] = session_key_hash(secret, &keys[done]);
 }

@@ -58,6 +58,17 @@ void *memory_reserve(size_t bytes, size_t *ret_reserved)
 	return area;
 }
 
+size_t memory_get_touched(size_t used, size_t reserved)
+{
+	used = round_up(used, reserved < HUGE_PAGE ? (size_t)sysconf(_SC_PAGESIZE) : HUGE_PAGE);
+	return used < reserved ? used : reserved;
+}
+
+void memory_give_back(void *address, size_t bytes)
+{
+	madvise(address, bytes, MADV_DONTNEED);
+}
+
 void memory_release(void *address, size_t reserved)
 {
 	if (address != NULL)

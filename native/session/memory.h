@@ -11,5 +11,12 @@
 // memory_release; or NULL.
 void *memory_reserve(size_t bytes, size_t *ret_reserved);
 
+// Bytes that an area takes, of which the first `used` bytes have been touched: whole pages.
+size_t memory_get_touched(size_t used, size_t reserved);
+
+// Give the pages of a piece back to the system, both multiples of 2 MiB; they read as zeros
+// afterwards.
+void memory_give_back(void *address, size_t bytes);
+
 // Accepts NULL.
 void memory_release(void *address, size_t reserved);

@@ -182,7 +182,7 @@ static void resume_alias(struct session_table *table, uint32_t index)
 
 	if (table->alias_count < table->alias_capacity &&
 	    session_table_lookup(table, alias, hash, SESSION_NONE) == SESSION_NONE &&
-	    session_index_insert(&table->index, hash, index) == 0)
+	    session_index_insert(&table->index, hash, index | SESSION_ENTRY_ALIAS) == 0)
 		table->alias_count++;
 	else
 		table->hot[index].flags &=

@@ -16,8 +16,9 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define WORKER_ID_SHIFT 48
-#define GROUP 8 // packets hashed at once
-#define FIND_LAG (2 * GROUP) // how far behind the hashing its buckets are read
+#define HASHES_AT_ONCE 16u // packets
+#define HINTS_AHEAD 16u // packets between a hint and the lookup that uses it
+#define BUCKETS_AHEAD 32u // and between asking for the bucket and that lookup
 
 static uint64_t hash_of(const struct session_table *table, uint32_t index)
 {
@@ -70,6 +71,26 @@ static void fetch_upcoming(void *owner, uint32_t index, bool near)
 	table->upcoming[place].hash = hash_of(table, index);
 	session_index_prefetch(&table->index, &table->upcoming[place].hash, 1);
 }
+
+static uint64_t hash_of_entry(void *owner, uint32_t entry)
+{
+	const struct session_table *table = owner;
+	uint32_t index = entry & ~SESSION_ENTRY_ALIAS;
+	if ((entry & SESSION_ENTRY_ALIAS) == 0)
+		return hash_of(table, index);
+	return session_table_hash(table, &session_table_get_extension(table, index)->alias);
+}
+
+static void fetch_moving(void *owner, uint32_t entry)
+{
+	const struct session_table *table = owner;
+	session_table_prefetch(table, entry & ~SESSION_ENTRY_ALIAS);
+}
+
+static const struct session_index_ops index_ops = {
+	.hash = hash_of_entry,
+	.upcoming = fetch_moving,
+};
 
 static const struct timer_wheel_ops timer_ops = {
 	.link = timer_link_of,
@@ -167,7 +188,8 @@ int session_table_create(const struct session_table_config *config,
 	timer_wheel_init(&table->wheel, &timer_ops, table, config->now_ms,
 			 set_timeouts(table, &config->timeouts));
 	if (reserve_lines(table, (size_t)config->capacity + 1) != 0 ||
-	    session_index_init(&table->index, config->capacity + config->alias_capacity) != 0) {
+	    session_index_init_growing(&table->index, config->capacity + config->alias_capacity,
+				       &index_ops, table) != 0) {
 		session_table_destroy(table);
 		return -ENOMEM;
 	}
@@ -199,51 +221,64 @@ uint64_t session_table_hash(const struct session_table *table, const struct sess
 	return session_key_hash(&table->secret, key) & table->hash_mask;
 }
 
-static size_t group_size(size_t left)
+// Hints of packets first to end - 1, and their lines on the way.
+static inline void find_hints(const struct session_table *table, const uint64_t *hashes,
+			      size_t first, size_t end, uint32_t *ret_hints)
 {
-	return left < GROUP ? left : GROUP;
-}
-
-static void hash_group(const struct session_table *table, const struct session_key *keys,
-		       size_t count, uint64_t *ret_hashes)
-{
-	session_key_hash_burst(&table->secret, keys, count, ret_hashes);
-	for (size_t i = 0; table->hash_mask != UINT64_MAX && i < count; i++)
-		ret_hashes[i] &= table->hash_mask;
-	session_index_prefetch(&table->index, ret_hashes, count);
-}
-
-// Hints of one group that begins at packet `first`.
-static void find_group(const struct session_table *table, const uint64_t *hashes, size_t first,
-		       size_t count, uint32_t *ret_hints)
-{
-	session_index_find(&table->index, hashes, count, ret_hints);
-	for (size_t i = 0; i < count && first + i < SESSION_AHEAD; i++)
+	if (first >= end)
+		return;
+	session_index_find(&table->index, hashes + first, end - first, ret_hints + first);
+	for (size_t i = first; i < end; i++) {
+		ret_hints[i] &= ~SESSION_ENTRY_ALIAS;
 		session_table_prefetch(table, ret_hints[i]);
+	}
+}
+
+// The few that stand in their second bucket.
+static inline void find_second(const struct session_table *table, const uint64_t *hashes,
+			       size_t first, size_t end, uint32_t *ret_hints)
+{
+	for (size_t i = first; i < end; i++) {
+		if (__builtin_expect(ret_hints[i] == SESSION_NONE, false)) {
+			ret_hints[i] = session_index_find_second(&table->index, hashes[i]) &
+				       ~SESSION_ENTRY_ALIAS;
+			session_table_prefetch(table, ret_hints[i]);
+		}
+	}
+}
+
+static inline size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
 }
 
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
 			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints)
 {
-	// Group by group: buckets are on their way while later groups are hashed, and the processor
-	// is never asked for more lines at once than it can wait for.
-	for (size_t hashed = 0; hashed < count + FIND_LAG; hashed += GROUP) {
-		if (hashed < count)
-			hash_group(table, keys + hashed, group_size(count - hashed),
-				   ret_hashes + hashed);
-		if (hashed >= FIND_LAG && hashed - FIND_LAG < count) {
-			size_t found = hashed - FIND_LAG;
-			find_group(table, ret_hashes + found, found, group_size(count - found),
-				   ret_hints + found);
-		}
+	memset(ret_hints, 0, count * sizeof(*ret_hints));
+	for (size_t first = 0; first < count; first += HASHES_AT_ONCE) {
+		size_t end = smaller(first + HASHES_AT_ONCE, count);
+		session_key_hash_burst(&table->secret, keys + first, end - first,
+				       ret_hashes + first);
+		for (size_t i = first; table->hash_mask != UINT64_MAX && i < end; i++)
+			ret_hashes[i] &= table->hash_mask;
+		if (first < BUCKETS_AHEAD)
+			session_index_prefetch(&table->index, ret_hashes + first, end - first);
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (ret_hints[i] == SESSION_NONE) {
-			ret_hints[i] = session_index_find_second(&table->index, ret_hashes[i]);
-			if (i < SESSION_AHEAD)
-				session_table_prefetch(table, ret_hints[i]);
-		}
-	}
+	find_hints(table, ret_hashes, 0, smaller(HINTS_AHEAD, count), ret_hints);
+}
+
+void session_table_look_further(const struct session_table *table, const uint64_t *hashes,
+				size_t count, size_t position, uint32_t *hints)
+{
+	size_t fetched = position + BUCKETS_AHEAD;
+	if (fetched < count)
+		session_index_prefetch(&table->index, hashes + fetched,
+				       smaller(SESSION_GROUP, count - fetched));
+	find_second(table, hashes, position == 0 ? 0 : position + HINTS_AHEAD - SESSION_GROUP,
+		    smaller(position + HINTS_AHEAD, count), hints);
+	find_hints(table, hashes, position + HINTS_AHEAD,
+		   smaller(position + HINTS_AHEAD + SESSION_GROUP, count), hints);
 }
 
 // Whether a line holds a key as its first one.
@@ -277,7 +312,7 @@ uint32_t session_table_search(const struct session_table *table, const struct se
 	uint32_t index;
 	session_probe_init(&probe, &table->index, hash);
 	do {
-		index = session_probe_next(&probe, &table->index);
+		index = session_probe_next(&probe, &table->index) & ~SESSION_ENTRY_ALIAS;
 	} while (index != SESSION_NONE && !is_match(table, index, key, hash));
 	return index;
 }
@@ -367,7 +402,8 @@ int session_table_insert(struct session_table *table, const struct session_key *
 static void forget_alias(struct session_table *table, uint32_t index)
 {
 	const struct session_key *alias = &session_table_get_extension(table, index)->alias;
-	session_index_remove(&table->index, session_table_hash(table, alias), index);
+	session_index_remove(&table->index, session_table_hash(table, alias),
+			     index | SESSION_ENTRY_ALIAS);
 	table->alias_count--;
 }
 
@@ -419,7 +455,7 @@ int session_table_add_alias(struct session_table *table, uint32_t index,
 	struct session_extension *extension = session_table_need_extension(table, index);
 	if (extension == NULL)
 		return -ENOMEM;
-	if (session_index_insert(&table->index, hash, index) != 0)
+	if (session_index_insert(&table->index, hash, index | SESSION_ENTRY_ALIAS) != 0)
 		return -ENOSPC;
 	extension->alias = *alias;
 	table->alias_count++;

@@ -8,22 +8,25 @@
 //   struct session_cold       48 bytes: what opening, closing, listing and timers touch
 //   struct session_extension  IPv6 addresses, alias key, family ties, metadata
 // and one or two entries in the index (index.h), 9.1 bytes a session at capacity. No pointers but
-// the metadata list, so that the arrays can outlive the process. Index 0 is "none". The
-// arrays are reserved whole at creation (huge pages when there are any) and populated as they are
-// touched; nothing moves or grows later, but the slab of extensions, by chunks.
+// the metadata list, so that the arrays can outlive the process. Index 0 is "none".
+//
+// Growth. Capacity is a limit, not a cost: address space for hot and cold lines is reserved whole
+// at creation, and memory comes as they are first touched (a page at a time; huge pages when there
+// are any), so nothing of a session ever moves. The index begins small and doubles: each insertion
+// moves one bucket, SESSION_INDEX_MOVES entries at most. Nothing is given back when sessions go.
 //
 // A packet's way through. For the burst:
-//   session_key_from_packet for each packet
-//   session_table_find_burst      hashes and hints
+//   session_key_from_packets
+//   session_table_find_burst      hashes, and hints for the first packets
 // then packet by packet, in order:
-//   session_table_prefetch        for a later packet
+//   session_table_look_ahead      hints of later packets
 //   session_table_advance         expire what is due before this packet's time
 //   session_table_lookup          the hint saves the search, it never decides
 //   session_table_insert          when there is none
 //   session_table_get_direction, session_hot_touch, session_table_count
 //   tcp_track, and session_table_rearm when the TCP state changed
 //   session_hot_next_state        OPENING or ACTIVE
-// A hint is the first candidate that the index held before the burst. Keys are unique in the table
+// A hint is the first candidate that the index held a moment before. Keys are unique in the table
 // and a freed line matches no key, so a hint whose key matches is the answer, whatever happened
 // since; any other means a search. Results therefore do not depend on how packets were cut into
 // bursts.
@@ -76,7 +79,8 @@ struct region_array;
 #define SESSION_NONE 0u
 #define SESSION_CAPACITY_MAX 0x7ffffffeu // indices have 31 bits and 0 is taken
 #define SESSION_VICTIM_WORK 64u
-#define SESSION_AHEAD 24u // packets
+#define SESSION_ENTRY_ALIAS 0x80000000u // bit of an index entry: it stands for the second key
+#define SESSION_GROUP 8u // packets that are looked ahead for at once
 #define SESSION_UPCOMING 4u // more than TIMER_WHEEL_NEAR
 #define SESSION_TIMEOUT_MAX_MS 0x7fffffffu // longer timeouts are cut to this: 24 days
 
@@ -238,18 +242,23 @@ int session_table_create(const struct session_table_config *config,
 // Frees everything, metadata values too. No callbacks but theirs. Accepts NULL.
 void session_table_destroy(struct session_table *table);
 
-// Bytes reserved: index, hot and cold arrays at capacity, and the extensions there are.
+// Bytes of memory taken: index, the hot and cold lines ever used, and extensions; not what outlives
+// the process (session_memory).
 uint64_t session_table_get_bytes(const struct session_table *table);
 
 uint64_t session_table_hash(const struct session_table *table, const struct session_key *key);
 
-// For a whole burst: hashes, and a hint for each packet's lookup. Any count. The lines of the first
-// SESSION_AHEAD packets are on their way to the cache afterwards; before packet i is looked up, ask
-// for that of packet i + SESSION_AHEAD.
+// For a whole burst: hashes, and hints for the lookups of its first packets, whose memory is on its
+// way to the cache afterwards. Any count.
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
 			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints);
 
-static inline void session_table_prefetch(const struct session_table *table, uint32_t hint);
+// Before packet `position` of such a burst is looked up: hints for later ones. So the memory always
+// has something to fetch, and never too much at once, while packets are worked on. Hints that
+// nobody asked for in this way are SESSION_NONE.
+static inline void session_table_look_ahead(const struct session_table *table,
+					    const uint64_t *hashes, size_t count, size_t position,
+					    uint32_t *hints);
 
 // The session of a key, or SESSION_NONE. hint: from session_table_find_burst, or SESSION_NONE.
 static inline uint32_t session_table_lookup(const struct session_table *table,
@@ -345,6 +354,8 @@ static inline void session_hot_touch(struct session_hot *hot, uint64_t now_ms);
 // What follows is the common case of the functions above, here for the compiler, and the rare one
 // in table.c. Not for others to call.
 
+void session_table_look_further(const struct session_table *table, const uint64_t *hashes,
+				size_t count, size_t position, uint32_t *hints);
 uint32_t session_table_search(const struct session_table *table, const struct session_key *key,
 			      uint64_t hash, uint32_t hint);
 enum stellar_session_state session_hot_leave_opening(const struct session_hot *hot,
@@ -365,6 +376,14 @@ static inline bool session_hot_is_v4_match(const struct session_hot *hot,
 static inline void session_table_prefetch(const struct session_table *table, uint32_t hint)
 {
 	__builtin_prefetch(&table->hot[hint], 1);
+}
+
+static inline void session_table_look_ahead(const struct session_table *table,
+					    const uint64_t *hashes, size_t count, size_t position,
+					    uint32_t *hints)
+{
+	if (position % SESSION_GROUP == 0)
+		session_table_look_further(table, hashes, count, position, hints);
 }
 
 static inline uint32_t session_table_lookup(const struct session_table *table,

@@ -5,13 +5,17 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "session/memory.h"
 #include "session/table.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 uint64_t session_table_get_bytes(const struct session_table *table)
 {
-	return table->index.bytes + table->hot_bytes + table->cold_bytes +
+	uint64_t lines = (uint64_t)table->used_count + 1;
+	return session_index_get_bytes(&table->index) +
+	       memory_get_touched(lines * sizeof(*table->hot), table->hot_bytes) +
+	       memory_get_touched(lines * sizeof(*table->cold), table->cold_bytes) +
 	       (uint64_t)table->extensions.chunk_count * SLAB_CHUNK * table->extensions.record_size;
 }
 

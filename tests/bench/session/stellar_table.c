@@ -28,6 +28,7 @@ struct stellar {
 	struct session_key keys[BENCH_BURST_MAX];
 	uint64_t hashes[BENCH_BURST_MAX];
 	uint32_t hints[BENCH_BURST_MAX];
+	bool has_key[BENCH_BURST_MAX];
 };
 
 static void close_expired(void *owner, uint32_t index, uint64_t due_ms)
@@ -70,24 +71,23 @@ static void write_packet(struct packet *packet, const struct bench_tuple *tuple)
 // The stages that run over the whole burst.
 static int prepare(struct stellar *stellar, const struct bench_tuple *tuples, size_t count)
 {
-	int failed = 0;
+	bool all = true;
 	for (size_t i = 0; i < count; i++)
 		write_packet(&stellar->packets[i], &tuples[i]);
+	session_key_from_packets(stellar->packets, count, stellar->keys, stellar->has_key);
 	for (size_t i = 0; i < count; i++)
-		failed |= session_key_from_packet(&stellar->packets[i], &stellar->keys[i]);
+		all &= stellar->has_key[i];
 	session_table_find_burst(stellar->table, stellar->keys, count, stellar->hashes,
 				 stellar->hints);
-	return failed;
+	return all ? 0 : -1;
 }
 
 // What every packet does to its session.
-static int update(struct stellar *stellar, uint32_t index, size_t position, unsigned options)
+static inline int update(struct session_table *table, uint32_t index, const struct packet *packet,
+			 const struct session_key *key, uint64_t now_ms, unsigned options)
 {
-	struct session_table *table = stellar->table;
 	struct session_hot *hot = &table->hot[index];
-	const struct packet *packet = &stellar->packets[position];
-	enum stellar_direction direction =
-		session_table_get_direction(table, index, &stellar->keys[position]);
+	enum stellar_direction direction = session_table_get_direction(table, index, key);
 	struct tcp_outcome outcome =
 		tcp_track(hot, &packet->tcp, packet->payload_length, direction, options);
 	if (outcome.code != TCP_ACCEPTED)
@@ -95,7 +95,7 @@ static int update(struct stellar *stellar, uint32_t index, size_t position, unsi
 	if (outcome.state_changed)
 		session_table_rearm(table, index, table->timeout_ms[outcome.previous_state]);
 	session_table_count(table, index, direction, packet->frame.wire_length);
-	session_hot_touch(hot, stellar->now_ms);
+	session_hot_touch(hot, now_ms);
 	enum stellar_session_state next = session_hot_next_state(hot, direction);
 	if (next != hot->state)
 		hot->state = (uint8_t)next & 3u;
@@ -103,26 +103,29 @@ static int update(struct stellar *stellar, uint32_t index, size_t position, unsi
 }
 
 // The lookup of one packet of a burst, with what the engine does around it.
-static uint32_t find(struct stellar *stellar, size_t position, size_t size)
+static inline uint32_t find(struct stellar *stellar, struct session_table *table, size_t position,
+			    size_t size)
 {
-	if (position + SESSION_AHEAD < size)
-		session_table_prefetch(stellar->table, stellar->hints[position + SESSION_AHEAD]);
-	session_table_advance(stellar->table, stellar->now_ms);
-	return session_table_lookup(stellar->table, &stellar->keys[position],
-				    stellar->hashes[position], stellar->hints[position]);
+	session_table_look_ahead(table, stellar->hashes, size, position, stellar->hints);
+	session_table_advance(table, stellar->now_ms);
+	return session_table_lookup(table, &stellar->keys[position], stellar->hashes[position],
+				    stellar->hints[position]);
 }
 
 static int hit_sessions(void *data, const struct bench_tuple *tuples, size_t count, size_t burst)
 {
 	struct stellar *stellar = data;
+	struct session_table *table = stellar->table;
 	int failed = 0;
 	set_kind(stellar, STELLAR_TCP_ACK);
 	for (size_t done = 0; done < count; done += burst) {
 		size_t size = count - done < burst ? count - done : burst;
 		failed |= prepare(stellar, tuples + done, size);
 		for (size_t i = 0; i < size; i++) {
-			uint32_t index = find(stellar, i, size);
-			failed |= index == SESSION_NONE || update(stellar, index, i, TCP_STRICT);
+			uint32_t index = find(stellar, table, i, size);
+			failed |= index == SESSION_NONE ||
+				  update(table, index, &stellar->packets[i], &stellar->keys[i],
+					 stellar->now_ms, TCP_STRICT) != 0;
 		}
 	}
 	return failed ? -1 : 0;
@@ -132,18 +135,19 @@ static int hit_sessions(void *data, const struct bench_tuple *tuples, size_t cou
 static int touch_sessions(void *data, const struct bench_tuple *tuples, size_t count, size_t burst)
 {
 	struct stellar *stellar = data;
+	struct session_table *table = stellar->table;
 	int failed = 0;
 	set_kind(stellar, STELLAR_TCP_ACK);
 	for (size_t done = 0; done < count; done += burst) {
 		size_t size = count - done < burst ? count - done : burst;
 		failed |= prepare(stellar, tuples + done, size);
 		for (size_t i = 0; i < size; i++) {
-			uint32_t index = find(stellar, i, size);
-			struct session_hot *hot = &stellar->table->hot[index];
-			enum stellar_direction direction = session_table_get_direction(
-				stellar->table, index, &stellar->keys[i]);
+			uint32_t index = find(stellar, table, i, size);
+			struct session_hot *hot = &table->hot[index];
+			enum stellar_direction direction =
+				session_table_get_direction(table, index, &stellar->keys[i]);
 			failed |= index == SESSION_NONE;
-			session_table_count(stellar->table, index, direction, WIRE_LENGTH);
+			session_table_count(table, index, direction, WIRE_LENGTH);
 			session_hot_touch(hot, stellar->now_ms);
 			hot->seq_end[direction] += WIRE_LENGTH;
 			hot->acked[direction] += WIRE_LENGTH;
@@ -157,23 +161,21 @@ static int touch_sessions(void *data, const struct bench_tuple *tuples, size_t c
 static int open_with(struct stellar *stellar, const struct bench_tuple *tuples, size_t count,
 		     size_t burst, uint8_t flags)
 {
+	struct session_table *table = stellar->table;
 	int failed = 0;
 	set_kind(stellar, flags);
 	for (size_t done = 0; done < count; done += burst) {
 		size_t size = count - done < burst ? count - done : burst;
 		failed |= prepare(stellar, tuples + done, size);
 		for (size_t i = 0; i < size; i++) {
-			uint32_t index;
 			stellar->now_ms =
 				START_MS + stellar->opened++ * OPENING_MS / stellar->capacity;
-			session_table_advance(stellar->table, stellar->now_ms);
-			index = session_table_lookup(stellar->table, &stellar->keys[i],
-						     stellar->hashes[i], stellar->hints[i]);
+			uint32_t index = find(stellar, table, i, size);
 			failed |= index != SESSION_NONE ||
-				  session_table_insert(stellar->table, &stellar->keys[i],
-						       stellar->hashes[i],
+				  session_table_insert(table, &stellar->keys[i], stellar->hashes[i],
 						       stellar->now_ms * NS_PER_MS, &index) != 0 ||
-				  update(stellar, index, i, TCP_STRICT | TCP_MIDSTREAM) != 0;
+				  update(table, index, &stellar->packets[i], &stellar->keys[i],
+					 stellar->now_ms, TCP_STRICT | TCP_MIDSTREAM) != 0;
 		}
 	}
 	return failed ? -1 : 0;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "session/index.h"
+#include "session/bucket.h"
 
 // Bits of the used slots whose tag it is.
 static inline uint32_t session_bucket_match(const struct session_bucket *bucket, uint16_t tag)

@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #include <stdint.h>
 
-#include "session/index.h"
+#include "session/bucket.h"
 
 // Bits of the used slots whose tag it is. The second load reads past the tags, within the bucket;
 // `used` has no bit there.
