@@ -99,7 +99,9 @@ void packet_decode_again(struct packet *packet, bool verify_checksums)
 	const struct cursor frame = {packet->frame.data, packet->frame.length, 0};
 	uint8_t layer_count = packet->layer_count;
 
-	while (layer_count > 0 && packet->layers[layer_count - 1].offset >= offset)
+	// Teredo's own header may be empty: its layer is where the IP header is, and stays.
+	while (layer_count > 0 && packet->layers[layer_count - 1].offset >= offset &&
+	       packet->layers[layer_count - 1].type != STELLAR_LAYER_TEREDO)
 		layer_count--;
 	packet_reset(packet);
 	packet->layer_count = layer_count;
@@ -108,6 +110,47 @@ void packet_decode_again(struct packet *packet, bool verify_checksums)
 	packet->tunnel_count = tunnel_count;
 	decode_raw_ip(packet, cursor_skip(frame, offset), verify_checksums);
 	sum_up(packet);
+}
+
+static void decode_link(struct packet *packet, struct cursor cursor, bool verify)
+{
+	switch (packet->frame.link_type) {
+	case LINK_TYPE_RAW:
+	case LINK_TYPE_RAW_BSD:
+	case LINK_TYPE_RAW_OPENBSD:
+		decode_raw_ip(packet, cursor, verify);
+		break;
+	case LINK_TYPE_IPV4:
+		decode_ipv4(packet, cursor, verify);
+		break;
+	case LINK_TYPE_IPV6:
+		decode_ipv6(packet, cursor, verify);
+		break;
+	case LINK_TYPE_NULL:
+	case LINK_TYPE_LOOP:
+		decode_null_loopback(packet, cursor, verify);
+		break;
+	case LINK_TYPE_LINUX_COOKED:
+		decode_linux_cooked(packet, cursor, verify);
+		break;
+	case LINK_TYPE_LINUX_COOKED_V2:
+		decode_linux_cooked_v2(packet, cursor, verify);
+		break;
+	case LINK_TYPE_PPP:
+	case LINK_TYPE_PPP_HDLC:
+		decode_ppp_hdlc(packet, cursor, verify);
+		break;
+	case LINK_TYPE_PPP_ETHERNET:
+		decode_pppoe(packet, cursor, verify);
+		break;
+	case LINK_TYPE_CISCO_HDLC:
+		decode_cisco_hdlc(packet, cursor, verify);
+		break;
+	default:
+		packet_set_event(packet, STELLAR_DECODE_LINK_TYPE_UNSUPPORTED);
+		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
+		break;
+	}
 }
 
 void packet_decode(struct packet *packet, bool verify_checksums)
@@ -120,45 +163,10 @@ void packet_decode(struct packet *packet, bool verify_checksums)
 		packet_set_event(packet, STELLAR_DECODE_CAPTURE_TRUNCATED);
 	}
 
-	switch (packet->frame.link_type) {
-	case LINK_TYPE_ETHERNET:
+	// Nearly every frame.
+	if (packet->frame.link_type == LINK_TYPE_ETHERNET)
 		decode_ethernet(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_RAW:
-	case LINK_TYPE_RAW_BSD:
-	case LINK_TYPE_RAW_OPENBSD:
-		decode_raw_ip(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_IPV4:
-		decode_ipv4(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_IPV6:
-		decode_ipv6(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_NULL:
-	case LINK_TYPE_LOOP:
-		decode_null_loopback(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_LINUX_COOKED:
-		decode_linux_cooked(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_LINUX_COOKED_V2:
-		decode_linux_cooked_v2(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_PPP:
-	case LINK_TYPE_PPP_HDLC:
-		decode_ppp_hdlc(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_PPP_ETHERNET:
-		decode_pppoe(packet, cursor, verify_checksums);
-		break;
-	case LINK_TYPE_CISCO_HDLC:
-		decode_cisco_hdlc(packet, cursor, verify_checksums);
-		break;
-	default:
-		packet_set_event(packet, STELLAR_DECODE_LINK_TYPE_UNSUPPORTED);
-		packet_set_payload(packet, STELLAR_LAYER_UNKNOWN, cursor);
-		break;
-	}
+	else
+		decode_link(packet, cursor, verify_checksums);
 	sum_up(packet);
 }

@@ -81,7 +81,9 @@ static bool decode_vlans(struct packet *packet, struct cursor *cursor, uint16_t 
 
 void decode_ethernet_type(struct packet *packet, struct cursor cursor, uint16_t type, bool verify)
 {
-	if (ethernet_type_is_vlan(type) && !decode_vlans(packet, &cursor, &type))
+	// IPv4 is asked for first: nearly every frame is done with the tags then.
+	if (type != ETHERNET_TYPE_IPV4 && ethernet_type_is_vlan(type) &&
+	    !decode_vlans(packet, &cursor, &type))
 		return;
 	if (type < ETHERNET_TYPE_LEAST) {
 		// 802.3: the length says where the padding begins. An LLC header follows.
@@ -92,10 +94,11 @@ void decode_ethernet_type(struct packet *packet, struct cursor cursor, uint16_t 
 	}
 	if (packet->ethernet_type == 0)
 		packet->ethernet_type = type;
-	switch (type) {
-	case ETHERNET_TYPE_IPV4:
+	if (type == ETHERNET_TYPE_IPV4) {
 		decode_ipv4(packet, cursor, verify);
-		break;
+		return;
+	}
+	switch (type) {
 	case ETHERNET_TYPE_IPV6:
 		decode_ipv6(packet, cursor, verify);
 		break;
