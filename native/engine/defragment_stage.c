@@ -42,12 +42,16 @@ static void refuse(struct packet *packet, uint8_t reason)
 	packet->verdict.drop_reason = reason;
 }
 
-// Drop all frames of a datagram. packet: what their records say, but for what is each frame's own.
-static void drop_frames(struct worker *worker, const struct datagram *datagram,
-			struct packet *packet)
+// A drop record for each frame of a datagram, which lies with worker->receiver. packet: what they
+// say, but for what is each frame's own.
+static void record_frames(struct worker *worker, const struct datagram *datagram,
+			  struct packet *packet)
 {
-	const struct defragmenter *defragmenter = worker->defragment->defragmenter;
+	const struct defragmenter *defragmenter = worker->receiver->defragment->defragmenter;
 	const struct fragment_frame *frame = NULL;
+	const uint32_t wire_length = packet->frame.wire_length;
+	const uint16_t ingress_id = packet->ingress_id;
+	const uint8_t ttl = packet->ttl;
 
 	while ((frame = datagram_next_frame(defragmenter, datagram, frame)) != NULL) {
 		if (frame->is_view)
@@ -56,9 +60,25 @@ static void drop_frames(struct worker *worker, const struct datagram *datagram,
 		packet->ingress_id = frame->ingress_id;
 		packet->ttl = frame->ttl;
 		record_drop(worker, packet);
-		worker->ledger.packets.dropped[packet->verdict.drop_reason]++;
-		worker->ledger.packets.held--;
 	}
+	packet->frame.wire_length = wire_length;
+	packet->ingress_id = ingress_id;
+	packet->ttl = ttl;
+}
+
+static void count_dropped(struct worker *worker, const struct datagram *datagram, uint8_t reason)
+{
+	uint32_t count = datagram_count_frames(datagram);
+
+	worker->ledger.packets.dropped[reason] += count;
+	worker->ledger.packets.held -= count;
+}
+
+static void drop_frames(struct worker *worker, const struct datagram *datagram,
+			struct packet *packet)
+{
+	record_frames(worker, datagram, packet);
+	count_dropped(worker, datagram, packet->verdict.drop_reason);
 }
 
 // A packet with a datagram's addresses, for its records.
@@ -347,8 +367,11 @@ bool defragment_stage(struct worker *worker, size_t position)
 		if (!take_whole(worker, packet, result.datagram))
 			return false;
 	}
-	if (packet->is_reassembled)
+	if (packet->is_reassembled) {
+		packet->datagram = stage->datagram;
+		packet->frame_count = datagram_count_frames(stage->datagram);
 		prepare_key(worker, position);
+	}
 	return true;
 }
 
@@ -361,25 +384,19 @@ static void count_frame(struct worker *worker, const struct session *session, ui
 void defragment_stage_count(struct worker *worker, const struct session *session,
 			    const struct packet *packet)
 {
-	const struct defragment_stage *stage = worker->defragment;
-	const struct fragment_frame *frame = NULL;
-
-	if (!packet->is_reassembled) {
-		count_frame(worker, session, packet->frame.wire_length);
-		return;
-	}
-	while ((frame = datagram_next_frame(stage->defragmenter, stage->datagram, frame)) != NULL) {
-		if (!frame->is_view)
-			count_frame(worker, session, frame->wire_length);
-	}
+	count_frame(worker, session, packet->frame.wire_length);
+	// That was the length of all of them.
+	for (uint32_t i = 1; packet->is_reassembled && i < packet->frame_count; i++)
+		count_frame(worker, session, 0);
 }
 
-static void forward_frames(struct worker *worker, struct packet *packet)
+static void forward_frames(struct worker *worker, const struct packet *packet)
 {
 	const struct defragment_stage *stage = worker->defragment;
 	const struct fragment_frame *frame = NULL;
 
-	while ((frame = datagram_next_frame(stage->defragmenter, stage->datagram, frame)) != NULL) {
+	while ((frame = datagram_next_frame(stage->defragmenter, packet->datagram, frame)) !=
+	       NULL) {
 		if (frame->is_view)
 			continue;
 		const struct frame out = {
@@ -395,37 +412,44 @@ static void forward_frames(struct worker *worker, struct packet *packet)
 	}
 }
 
-static void release(struct defragment_stage *stage)
+static void release(struct worker *worker, struct packet *packet)
 {
-	if (stage->datagram != NULL)
-		defragment_release(stage->defragmenter, stage->datagram);
-	stage->datagram = NULL;
+	defragment_release(worker->defragment->defragmenter, packet->datagram);
+	packet->datagram = NULL;
+	packet->is_reassembled = false;
 }
 
-bool defragment_stage_egress(struct worker *worker, struct packet *packet)
+void defragment_stage_record(struct worker *worker, struct packet *packet)
+{
+	record_frames(worker, packet->datagram, packet);
+}
+
+bool defragment_stage_holds(const struct worker *worker)
+{
+	return worker->defragment->holds;
+}
+
+void defragment_stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
+			    uint32_t reply_length)
 {
 	struct defragment_stage *stage = worker->defragment;
 
-	if (packet->is_held || !packet->is_reassembled)
-		return packet->is_held;
-	if (packet->decode_events != 0)
-		record_anomaly(worker, packet);
 	if (!stage->holds) {
-		release(stage);
+		release(worker, packet);
 		packet->frame = stage->lent;
-		packet->decode_events = 0;
-		return false;
+		stage_leave(worker, packet, NULL, 0);
+		return;
 	}
 	if (packet->verdict.disposition == STELLAR_DROP) {
-		stage_reply(worker, packet);
-		drop_frames(worker, stage->datagram, packet);
+		if (reply_length > 0)
+			stage_send_reply(worker, packet, reply, reply_length);
+		count_dropped(worker, packet->datagram, packet->verdict.drop_reason);
 	} else {
 		forward_frames(worker, packet);
 	}
 	// The device copies; after that nothing needs the frames, whatever else the burst holds.
 	stage_send(worker);
-	release(stage);
-	return true;
+	release(worker, packet);
 }
 
 bool defragment_stage_give_up(struct worker *worker, struct packet *packet, uint8_t reason)
@@ -436,9 +460,9 @@ bool defragment_stage_give_up(struct worker *worker, struct packet *packet, uint
 		return packet->is_held;
 	if (stage->holds) {
 		refuse(packet, reason);
-		drop_frames(worker, stage->datagram, packet);
+		drop_frames(worker, packet->datagram, packet);
 	}
-	release(stage);
+	release(worker, packet);
 	return stage->holds;
 }
 

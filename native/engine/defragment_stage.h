@@ -45,9 +45,16 @@ bool defragment_stage(struct worker *worker, size_t position);
 void defragment_stage_count(struct worker *worker, const struct session *session,
 			    const struct packet *packet);
 
-// Egress of a fragment that is held, or of a datagram. Returns false when the packet is, or has
-// become again, a frame like others that stage_egress must settle.
-bool defragment_stage_egress(struct worker *worker, struct packet *packet);
+// A datagram that was judged. Its records are written by who judged it, from the frames that lie
+// with worker->receiver: a drop for each. Then its receiver lets its frames leave, or drops them;
+// on a tap the frame that completed it leaves, which must be the last one given to
+// defragment_stage.
+void defragment_stage_record(struct worker *worker, struct packet *packet);
+void defragment_stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
+			    uint32_t reply_length);
+
+// Whether frames are held: inline.
+bool defragment_stage_holds(const struct worker *worker);
 
 // The caller of the single stages gives the packet up. Returns false when it is a frame like
 // others.

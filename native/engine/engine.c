@@ -4,6 +4,7 @@
 // thread, but for the reading functions: any thread. <stellar/engine.h> has the contracts.
 
 #include "engine/spread.h"
+#include "engine/spread_replay.h"
 #include "engine/worker.h"
 
 #include <errno.h>
@@ -151,6 +152,7 @@ void engine_destroy(struct engine *engine)
 	policy_retire_all(engine);
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
 		worker_destroy(engine->workers[i]);
+	spread_replay_destroy(engine);
 	free(engine->workers);
 	warm_restart_close(engine);
 	for (size_t i = 0; i < engine->plugin_count; i++)
@@ -376,12 +378,6 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 		engine->receiving_count +=
 			interface->role == INTERFACE_WIRE || interface->role == INTERFACE_TAP;
 	}
-	if (!engine->is_live && engine->config.worker_count > 1 && engine->output.path != NULL) {
-		snprintf(error, error_size,
-			 "events: in replay one worker writes them, found %u workers",
-			 engine->config.worker_count);
-		return -ENOSYS;
-	}
 	warm_restart_open(engine);
 	engine->home_secret = spread_secret(engine->config.hash_seed);
 	engine->workers = calloc(engine->config.worker_count, sizeof(*engine->workers));
@@ -398,6 +394,11 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 		}
 	}
 	warm_restart_report(engine);
+	result = spread_replay_create(engine);
+	if (result != 0) {
+		snprintf(error, error_size, "replay: no memory for several workers");
+		return result;
+	}
 	result = output_start(&engine->output, !engine->is_live);
 	if (result != 0)
 		snprintf(error, error_size, "events: can't start the writer: %s",
@@ -406,19 +407,25 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 	return result;
 }
 
+static void add_ledger(const struct worker *worker, struct ledger *sum)
+{
+	struct ledger ledger;
+	// A ledger is nothing but 64-bit counters, so it adds as an array of them.
+	uint64_t *words = (uint64_t *)sum;
+	const uint64_t *part = (const uint64_t *)&ledger;
+
+	worker_read_ledger(worker, &ledger);
+	for (size_t word = 0; word < sizeof(ledger) / sizeof(*words); word++)
+		words[word] += part[word];
+}
+
 void engine_sum_ledgers(const struct engine *engine, struct ledger *ret_sum)
 {
 	memset(ret_sum, 0, sizeof(*ret_sum));
-	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++) {
-		struct ledger ledger;
-		// A ledger is nothing but 64-bit counters, so it adds as an array of them.
-		uint64_t *sum = (uint64_t *)ret_sum;
-		const uint64_t *part = (const uint64_t *)&ledger;
-
-		worker_read_ledger(engine->workers[i], &ledger);
-		for (size_t word = 0; word < sizeof(ledger) / sizeof(*sum); word++)
-			sum[word] += part[word];
-	}
+	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
+		add_ledger(engine->workers[i], ret_sum);
+	if (engine->reader != NULL)
+		add_ledger(engine->reader, ret_sum);
 }
 
 void engine_get_packet_stats(const struct engine *engine, struct packet_stats *ret_stats)

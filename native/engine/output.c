@@ -110,26 +110,47 @@ void output_ring_push(struct output_ring *ring)
 	atomic_store_explicit(&ring->head, head + 1, memory_order_release);
 }
 
-void output_drain(struct output *output, struct output_ring *ring)
+bool output_ring_is_full(const struct output_ring *ring)
+{
+	return atomic_load_explicit(&ring->head, memory_order_relaxed) -
+		       atomic_load_explicit(&ring->tail, memory_order_acquire) >=
+	       OUTPUT_RING_SIZE;
+}
+
+const struct output_record *output_ring_peek(const struct output_ring *ring)
 {
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-	uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
 
-	for (; tail < head; tail++) {
-		if (OUTPUT_TEXT_SIZE - output->text_length < EVE_LINE_MAX)
-			write_text(output);
-		output->text_length +=
-			eve_format(output->engine, &ring->records[tail % OUTPUT_RING_SIZE],
-				   output->text + output->text_length,
-				   OUTPUT_TEXT_SIZE - output->text_length, &output->text_lines);
-		atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
-	}
+	return tail != atomic_load_explicit(&ring->head, memory_order_acquire)
+		       ? &ring->records[tail % OUTPUT_RING_SIZE]
+		       : NULL;
+}
+
+void output_drain_one(struct output *output, struct output_ring *ring)
+{
+	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	if (OUTPUT_TEXT_SIZE - output->text_length < EVE_LINE_MAX)
+		write_text(output);
+	output->text_length +=
+		eve_format(output->engine, &ring->records[tail % OUTPUT_RING_SIZE],
+			   output->text + output->text_length,
+			   OUTPUT_TEXT_SIZE - output->text_length, &output->text_lines);
+	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+}
+
+void output_drain(struct output *output, struct output_ring *ring)
+{
+	while (output_ring_peek(ring) != NULL)
+		output_drain_one(output, ring);
 }
 
 static void drain_all(struct output *output)
 {
 	for (uint32_t i = 0; i < output->engine->config.worker_count; i++)
 		output_drain(output, &output->engine->workers[i]->output_ring);
+	if (output->engine->reader != NULL)
+		output_drain(output, &output->engine->reader->output_ring);
 	output_flush(output);
 }
 

@@ -49,6 +49,7 @@ struct output_packet {
 
 struct output_record {
 	uint64_t time_ns; // engine time
+	uint64_t order; // at one time; see spread_replay.h
 	uint8_t type; // enum output_type
 	uint8_t closing_reason; // session
 	char rule_name[OUTPUT_NAME_SIZE]; // session, drop: "" when the rule has none
@@ -107,8 +108,13 @@ int output_start(struct output *output, bool is_synchronous);
 void output_close(struct output *output);
 // Write what one ring holds. The consumer's thread.
 void output_drain(struct output *output, struct output_ring *ring);
+// Write its next record, which there is.
+void output_drain_one(struct output *output, struct output_ring *ring);
+// Its next record, or NULL. The consumer's thread.
+const struct output_record *output_ring_peek(const struct output_ring *ring);
 void output_flush(struct output *output);
 
 // Room for one record, or NULL: lost and counted. Commit with output_ring_push. Producer's thread.
 struct output_record *output_ring_reserve(struct output_ring *ring);
 void output_ring_push(struct output_ring *ring);
+bool output_ring_is_full(const struct output_ring *ring);

@@ -122,10 +122,24 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 	apply_fail_action(session, host);
 	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
 		return;
+	// Here at once; the other workers see it at their next boundary.
+	worker->disabled |= PLUGIN_BIT(host->id);
 	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
-	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
-		atomic_fetch_or_explicit(&worker->engine->failed_closed, PLUGIN_BIT(host->id),
-					 memory_order_relaxed);
+	atomic_fetch_or_explicit(&worker->engine->disabled, PLUGIN_BIT(host->id),
+				 memory_order_relaxed);
+	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
+		return;
+	worker->failed_closed |= PLUGIN_BIT(host->id);
+	atomic_fetch_or_explicit(&worker->engine->failed_closed, PLUGIN_BIT(host->id),
+				 memory_order_relaxed);
+}
+
+void plugin_follow(struct worker *worker)
+{
+	const struct engine *engine = worker->engine;
+
+	worker->disabled = atomic_load_explicit(&engine->disabled, memory_order_relaxed);
+	worker->failed_closed = atomic_load_explicit(&engine->failed_closed, memory_order_relaxed);
 }
 
 // What a callback asked for, now that it has returned. Returns whether the plugin stays.
@@ -179,9 +193,9 @@ static void call(struct worker *worker, struct session *session, struct plugin_h
 	settle_call(worker, session, host);
 }
 
-static bool is_disabled(const struct plugin_host *host)
+static bool is_disabled(const struct worker *worker, uint16_t plugin_id)
 {
-	return atomic_load_explicit(&host->disabled, memory_order_relaxed);
+	return (worker->disabled & PLUGIN_BIT(plugin_id)) != 0;
 }
 
 // A lease is over with its time, and when its owner was disabled for what it did elsewhere.
@@ -189,16 +203,16 @@ static void expire_lease(struct worker *worker, struct plugin_block *block)
 {
 	if (block->owner_id != STELLAR_PLUGIN_NONE &&
 	    (worker->now_ns / NS_PER_MS >= block->lease_ends_ms ||
-	     is_disabled(worker->engine->plugins[block->owner_id])))
+	     is_disabled(worker, block->owner_id)))
 		block->owner_id = STELLAR_PLUGIN_NONE;
 }
 
-static bool is_called(const struct plugin_block *block, const struct plugin_host *host,
-		      uint8_t event)
+static bool is_called(const struct worker *worker, const struct plugin_block *block,
+		      const struct plugin_host *host, uint8_t event)
 {
 	uint64_t bit = PLUGIN_BIT(host->id);
 
-	if ((block->detached & bit) != 0 || is_disabled(host))
+	if ((block->detached & bit) != 0 || is_disabled(worker, host->id))
 		return false;
 	// Who needs the opening and was not called never heard of it: the packet was refused, or
 	// an owner muted it.
@@ -229,7 +243,7 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 	for (; left != 0; left &= left - 1) {
 		struct plugin_host *host = engine->plugins[__builtin_ctzll(left)];
 
-		if (is_called(session->block, host, event->type))
+		if (is_called(worker, session->block, host, event->type))
 			call(worker, session, host);
 	}
 	session->event = NULL;
@@ -356,7 +370,7 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 	uint64_t left = worker->engine->watching & ~block->detached & ~block->consented;
 
 	for (; left != 0; left &= left - 1) {
-		if (!is_disabled(worker->engine->plugins[__builtin_ctzll(left)]))
+		if (!is_disabled(worker, (uint16_t)__builtin_ctzll(left)))
 			return;
 	}
 	session->hot->flags |= SESSION_BYPASSED;
@@ -366,17 +380,15 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 void plugin_stage(struct worker *worker, struct packet *packet)
 {
 	struct session *session = &worker->current;
-	uint64_t failed_closed =
-		atomic_load_explicit(&worker->engine->failed_closed, memory_order_relaxed);
 
 	if (session->index == SESSION_NONE)
 		return;
 	if (packet->verdict.disposition != STELLAR_DROP &&
 	    (session->hot->flags & SESSION_BLOCKED) != 0)
 		refuse_blocked(session, packet);
-	else if (packet->verdict.disposition != STELLAR_DROP && failed_closed != 0)
+	else if (packet->verdict.disposition != STELLAR_DROP && worker->failed_closed != 0)
 		refuse(packet, STELLAR_DROPPED_PLUGIN_FAILED,
-		       (uint16_t)__builtin_ctzll(failed_closed));
+		       (uint16_t)__builtin_ctzll(worker->failed_closed));
 	if (packet->verdict.disposition == STELLAR_DROP ||
 	    (session->hot->flags & SESSION_BYPASSED) != 0) {
 		worker->queue.count = 0;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "engine/spread_replay.h"
 #include "engine/worker.h"
 #include "packet/tunnel.h"
 
@@ -17,17 +18,19 @@ static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
 
 	if ((output->types & eve_type) == 0)
 		return NULL;
-	if (output->is_synchronous &&
-	    atomic_load_explicit(&ring->head, memory_order_relaxed) -
-			    atomic_load_explicit(&ring->tail, memory_order_relaxed) >=
-		    OUTPUT_RING_SIZE)
-		output_drain(output, ring);
+	if (output->is_synchronous && output_ring_is_full(ring)) {
+		if (worker->engine->replay != NULL)
+			spread_replay_make_room(worker);
+		else
+			output_drain(output, ring);
+	}
 	struct output_record *record = output_ring_reserve(ring);
 
 	if (record == NULL)
 		return NULL;
 	memset(record, 0, sizeof(*record));
 	record->time_ns = worker->now_ns;
+	record->order = worker->order;
 	record->type = (uint8_t)type;
 	return record;
 }

@@ -56,11 +56,15 @@ static bool is_dropped(const struct worker *worker, const struct packet *packet)
 	return packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline;
 }
 
-void stage_record(struct worker *worker, const struct packet *packet)
+void stage_record(struct worker *worker, struct packet *packet)
 {
 	if (packet->decode_events != 0)
 		record_anomaly(worker, packet);
-	if (is_dropped(worker, packet))
+	if (!is_dropped(worker, packet))
+		return;
+	if (packet->is_reassembled)
+		defragment_stage_record(worker, packet);
+	else
 		record_drop(worker, packet);
 }
 
@@ -78,8 +82,8 @@ uint32_t stage_build_reply(const struct worker *worker, const struct packet *pac
 }
 
 // A reply is a packet of its own: generated, then forwarded or dropped like any other.
-static void send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
-		       uint32_t length)
+void stage_send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
+		      uint32_t length)
 {
 	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
 	uint16_t egress_id =
@@ -104,10 +108,14 @@ static void send_reply(struct worker *worker, const struct packet *packet, uint8
 void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 		 uint32_t reply_length)
 {
+	if (packet->is_reassembled) {
+		defragment_stage_leave(worker, packet, reply, reply_length);
+		return;
+	}
 	if (is_dropped(worker, packet)) {
 		count_drop(worker, packet->verdict.drop_reason);
 		if (reply_length > 0)
-			send_reply(worker, packet, reply, reply_length);
+			stage_send_reply(worker, packet, reply, reply_length);
 		return;
 	}
 	packet->frame.time_ns = worker->now_ns;
@@ -128,23 +136,12 @@ void stage_forward(struct worker *worker, const struct packet *packet, const str
 	}
 }
 
-void stage_reply(struct worker *worker, const struct packet *packet)
-{
-	uint8_t *reply = worker->replies[worker->reply_count];
-	uint32_t length = stage_build_reply(worker, packet, reply);
-
-	if (length == 0)
-		return;
-	worker->reply_count++;
-	send_reply(worker, packet, reply, length);
-}
-
 void stage_egress(struct worker *worker, struct packet *packet)
 {
 	uint8_t *reply = worker->replies[worker->reply_count];
 
 	worker->in_hand = false;
-	if (defragment_stage_egress(worker, packet))
+	if (packet->is_held)
 		return;
 	stage_record(worker, packet);
 	uint32_t reply_length = stage_build_reply(worker, packet, reply);

@@ -35,6 +35,7 @@ int worker_rx(struct worker *worker, uint16_t interface_id, struct packet **ret_
 	give_up_packet(worker, STELLAR_DROPPED_NO_EGRESS);
 	memset(&worker->current, 0, sizeof(worker->current));
 	policy_follow(worker);
+	plugin_follow(worker);
 	int count = packet_io_device_rx(engine->interfaces[interface_id].device, worker->frames, 1);
 
 	if (count <= 0) {
@@ -82,10 +83,11 @@ void worker_finish(struct worker *worker)
 	worker_publish(worker);
 	// The last figures are those at the end of the last worker.
 	if (atomic_fetch_add(&worker->engine->finished_count, 1) + 1 >=
-	    worker->engine->config.worker_count)
+		    worker->engine->config.worker_count &&
+	    worker->engine->replay == NULL)
 		record_stats(worker);
 	worker_publish(worker);
-	if (output->path != NULL && output->is_synchronous) {
+	if (output->path != NULL && output->is_synchronous && worker->engine->replay == NULL) {
 		output_drain(output, &worker->output_ring);
 		output_flush(output);
 	}

@@ -57,8 +57,7 @@ static uint64_t get_wanting(const struct worker *worker, const struct session *s
 	for (; left != 0; left &= left - 1) {
 		int id = __builtin_ctzll(left);
 
-		if (atomic_load_explicit(&worker->engine->plugins[id]->disabled,
-					 memory_order_relaxed))
+		if ((worker->disabled & UINT64_C(1) << id) != 0)
 			wanting &= ~(UINT64_C(1) << id);
 	}
 	return wanting;

@@ -11,6 +11,7 @@
 #include "engine/worker.h"
 
 #include "engine/handoff_stage.h"
+#include "engine/spread_replay.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +25,6 @@
 
 #define IDLE_POLL_MS 10 // timers must run when no packet comes
 #define IDLE_SPINS 64 // empty rounds before the worker sleeps
-#define STATS_PERIOD_NS (8u * 1000000000ull) // Suricata's default stats interval
 #define BOUNDARY_POLL_US 50
 
 static uint64_t read_clock_ns(clockid_t clock)
@@ -47,12 +47,18 @@ uint64_t engine_live_clock_ns(const struct engine *engine)
 	return read_clock_ns(CLOCK_MONOTONIC) + engine->clock_offset_ns;
 }
 
+// engine->reader, also while it is being made.
+static bool is_reader(const struct worker *worker)
+{
+	return worker->id == worker->engine->config.worker_count;
+}
+
 static int create_table(struct worker *worker)
 {
 	const struct engine_config *config = &worker->engine->config;
 	const struct session_memory memory = warm_restart_get_memory(worker);
 	const struct session_table_config table_config = {
-		.capacity = config->session_capacity,
+		.capacity = is_reader(worker) ? 1 : config->session_capacity,
 		.secret = {{config->hash_seed[0], config->hash_seed[1]}},
 		.timeouts = config->timeouts,
 		.expired = session_stage_expired,
@@ -65,7 +71,7 @@ static int create_table(struct worker *worker)
 
 	if (result == 0 && config->first_session_id != 0)
 		worker->table->serial = config->first_session_id - 1;
-	worker->ledger.sessions.capacity = config->session_capacity;
+	worker->ledger.sessions.capacity = is_reader(worker) ? 0 : config->session_capacity;
 	return result;
 }
 
@@ -104,6 +110,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	memset(worker, 0, sizeof(*worker));
 	worker->engine = engine;
 	worker->id = id;
+	worker->receiver = worker;
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&worker->border, NULL);
 	slab_init(&worker->blocks, engine->block_size);
@@ -248,6 +255,9 @@ void worker_boundary(struct worker *worker)
 		atomic_exchange_explicit(&worker->command, NULL, memory_order_acquire);
 
 	policy_follow(worker);
+	// Replay does it between rounds, so that it does not depend on who is faster.
+	if (worker->engine->replay == NULL)
+		plugin_follow(worker);
 	atomic_fetch_add_explicit(&worker->boundaries, 1, memory_order_release);
 	if (command != NULL) {
 		command->run(worker, command->argument);
@@ -319,7 +329,9 @@ static void process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 
 bool worker_receives_from(const struct worker *worker, const struct interface *interface)
 {
-	return interface->worker_id == worker->id && !interface->ended &&
+	return (worker->engine->replay != NULL ? is_reader(worker)
+					       : interface->worker_id == worker->id) &&
+	       !interface->ended &&
 	       (interface->role == INTERFACE_WIRE || interface->role == INTERFACE_TAP);
 }
 
@@ -369,8 +381,7 @@ static int poll_merged(struct worker *worker, bool *ret_all_ended)
 	return count;
 }
 
-// Nothing waits: let time pass for the timers, and sleep until something comes.
-static void idle(struct worker *worker)
+void worker_idle(struct worker *worker)
 {
 	struct engine *engine = worker->engine;
 	struct pollfd fds[STELLAR_INTERFACES_MAX + 1] = {{.fd = worker->wake_fd, .events = POLLIN}};
@@ -446,6 +457,11 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	if (engine->is_live)
 		defragment_stage_advance(worker, engine_live_clock_ns(engine));
 	set_running(worker, true);
+	if (engine->replay != NULL) {
+		result = spread_replay_run(worker);
+		set_running(worker, false);
+		return result;
+	}
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		bool all_ended;
 		int count = turn(worker, &all_ended);
@@ -458,7 +474,7 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 		worker_boundary(worker);
 		spins = count > 0 ? 0 : spins + 1;
 		if (spins > IDLE_SPINS)
-			idle(worker);
+			worker_idle(worker);
 	}
 	if (worker->handoff != NULL)
 		handoff_stage_finish(worker);

@@ -38,6 +38,7 @@
 #include "session/table.h"
 
 #define NS_PER_MS 1000000u
+#define STATS_PERIOD_NS (8u * 1000000000ull) // Suricata's default stats interval
 #define EVENT_QUEUE_MAX 64u
 #define EVENT_ROUNDS_MAX 2u
 #define SESSION_VIEWS_MAX 16u
@@ -137,9 +138,12 @@ struct worker {
 	struct session current;
 	struct event_queue queue;
 	struct defragment_stage *defragment;
+	struct worker *receiver; // who has the frames of the packet in hand: itself, or another
 	struct plugin_host *plugin; // being called, or NULL
 	struct session *called; // for which session, while plugin is not NULL
 	struct session *drained; // whose packet raised the queue's events, while they are delivered
+	uint64_t disabled; // engine->disabled and failed_closed as of the last boundary
+	uint64_t failed_closed;
 	bool detach_asked;
 	bool failed;
 	struct session views[SESSION_VIEWS_MAX]; // other sessions lent during a callback
@@ -172,6 +176,7 @@ struct worker {
 	uint64_t next_stats_ns;
 	uint64_t start_ns;
 
+	uint64_t order; // of the packet in hand, for records; see spread_replay.h
 	struct output_ring output_ring;
 };
 
@@ -190,6 +195,8 @@ struct engine {
 	uint32_t block_size;
 	struct worker **workers;
 	struct session_secret home_secret; // see spread.h
+	struct worker *reader; // replay with several workers; NULL: they read themselves
+	struct spread_replay *replay;
 	_Atomic uint32_t receiving_count; // interfaces that are still received from
 	_Atomic uint32_t finished_count; // workers
 	bool start_tried; // also when it failed
@@ -198,7 +205,8 @@ struct engine {
 	uint64_t clock_offset_ns; // from the monotonic clock to the date, taken at start
 	_Atomic(struct policy_set *) policy_target;
 	struct policy_set *policy_sets[POLICY_SETS_MAX];
-	_Atomic uint64_t failed_closed; // disabled plugins whose fail action is closed
+	_Atomic uint64_t disabled; // plugins
+	_Atomic uint64_t failed_closed; // of those, whose fail action is closed
 	_Atomic bool stop;
 	uint32_t boundary_wait_ms; // how long control waits for a worker
 	struct output output;
@@ -227,6 +235,8 @@ int worker_call(struct worker *worker, struct worker_command *command);
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
 // Make `published` equal to `ledger`. Worker's thread.
 void worker_publish(struct worker *worker);
+// Nothing waits: let time pass for the timers, and sleep until something comes. Worker's thread.
+void worker_idle(struct worker *worker);
 // Between two bursts: do what other threads wait for. Worker's thread.
 void worker_boundary(struct worker *worker);
 // Make it look around when it sleeps. Any thread.
@@ -257,7 +267,7 @@ void stage_receive(struct worker *worker, const struct packet *packet);
 // A judged packet: write its records, build its reply, and let it leave. stage_egress does all
 // three. When the packet's home is another worker than its receiver, the home does the first two,
 // the receiver the last, which is where packets are counted out.
-void stage_record(struct worker *worker, const struct packet *packet);
+void stage_record(struct worker *worker, struct packet *packet);
 // Returns the length of the reply in ret_frame (BUILD_REPLY_MAX bytes), 0: none.
 uint32_t stage_build_reply(const struct worker *worker, const struct packet *packet,
 			   uint8_t *ret_frame);
@@ -267,8 +277,9 @@ void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 void stage_egress(struct worker *worker, struct packet *packet);
 // Let a frame leave where the packet does.
 void stage_forward(struct worker *worker, const struct packet *packet, const struct frame *frame);
-// Build and queue the reply of the packet's verdict.
-void stage_reply(struct worker *worker, const struct packet *packet);
+// Send a reply that was built for a packet.
+void stage_send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
+		      uint32_t length);
 void stage_send(struct worker *worker);
 
 // session_stage.c: sessions begin, live and end.
@@ -288,6 +299,8 @@ void session_view(struct worker *worker, uint32_t index, struct session *ret_ses
 void session_record_fill(const struct session *session, struct session_record *ret_record);
 
 // plugin_dispatch.c
+// Take up which plugins other workers have disabled. Between two bursts.
+void plugin_follow(struct worker *worker);
 bool plugin_wants(const struct engine *engine, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);

@@ -40,6 +40,8 @@ struct packet_tcp {
 	uint8_t header_length;
 };
 
+struct datagram;
+
 struct packet {
 	struct frame frame; // as received; the bytes are lent by the device
 	uint16_t ingress_id; // engine interface ids, UINT16_MAX: none
@@ -66,6 +68,8 @@ struct packet {
 	uint16_t ethernet_type; // of the outermost frame, after its VLAN tags; 0: none
 	bool is_reassembled; // put together from fragments: the frame is none of the wire
 	bool is_held; // a fragment whose frame waits in the defragmenter
+	uint32_t frame_count; // is_reassembled: frames of the wire that it came in
+	struct datagram *datagram; // and they, at its receiver
 	struct ip_address source; // innermost
 	struct ip_address destination;
 	struct packet_tcp tcp; // valid when protocol is 6 and has_transport

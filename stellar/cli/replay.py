@@ -24,6 +24,7 @@ from stellar.personality import check_policy, compile_policy
 __all__ = ["add_arguments", "run"]
 
 _PERSONALITIES = ("firewall",)
+_WORKERS_MAX = 64
 _LATER_PERSONALITIES = ("load_balancer", "ids")
 
 
@@ -81,7 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--write", type=Path, metavar="OUT", help="capture of what leaves")
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="1: the only number yet"
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many judge the packets (%(default)s)",
     )
     parser.add_argument(
         "--stats", metavar="F", help="write the counters as JSON; - is standard out"
@@ -116,6 +121,7 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
     return ReplayOptions(
         captures=arguments.captures,
         plugins=plugins,
+        workers=arguments.workers,
         policy_image=image,
         inline=arguments.inline,
         verify_checksums=arguments.checksums == "verify",
@@ -137,10 +143,8 @@ def _refuse_what_is_not_there(arguments: argparse.Namespace) -> None:
     if arguments.personality not in (None, *_PERSONALITIES):
         expected = ", ".join(_PERSONALITIES)
         raise _usage(f"--personality: expected {expected}, found {arguments.personality!r}")
-    if arguments.workers < 1:
-        raise _usage(f"--workers: expected a number above 0, found {arguments.workers}")
-    if arguments.workers > 1:
-        raise _usage(f"--workers {arguments.workers}: not in this version, only 1 is")
+    if not 1 <= arguments.workers <= _WORKERS_MAX:
+        raise _usage(f"--workers: expected 1 to {_WORKERS_MAX}, found {arguments.workers}")
     if arguments.write is not None and len(arguments.captures) != 1:
         raise _usage(f"--write: expected one capture to read, found {len(arguments.captures)}")
     if arguments.vars and arguments.file is None:

@@ -5,6 +5,7 @@ Each capture is a run of its own: an empty table, the clock of its packets, a fi
 Called by `stellar replay` and by programs. It compiles nothing: a policy comes as an image.
 """
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class ReplayOptions:
     inline: bool = False
     """Verdicts bite: what is dropped is not forwarded."""
     verify_checksums: bool = True
+    workers: int = 1
+    """How many judge the packets. The events of each session are the same for any number."""
     burst_size: int = 64
     session_capacity: int = 1 << 20
     full_action: str = "evict_embryonic"
@@ -96,6 +99,7 @@ def run(options: ReplayOptions) -> ReplayResult:
 
 def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, list[FirstFailure]]:
     engine = Engine(
+        workers=options.workers,
         burst_size=options.burst_size,
         session_capacity=options.session_capacity,
         full_action=options.full_action,
@@ -106,7 +110,7 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
         target_profile=options.target_profile,
         first_session_id=first_session_id,
     )
-    plugins = [add_plugin(engine, plugin, workers=1) for plugin in options.plugins]
+    plugins = [add_plugin(engine, plugin, workers=options.workers) for plugin in options.plugins]
     if options.events is not None:
         engine.set_event_output(options.events, options.event_types)
     return engine, plugins
@@ -125,4 +129,19 @@ def _run_one(engine: Engine, capture: Path, options: ReplayOptions) -> str | Non
     engine.start()
     if options.policy_image is not None:
         engine.apply_policy(options.policy_image)
-    return None if engine.run_worker(0) else engine.interface_error(interface)
+    return None if _run_workers(engine, options.workers) else engine.interface_error(interface)
+
+
+def _run_workers(engine: Engine, workers: int) -> bool:
+    """Run all of them, the one that reads the capture on this thread; whether it was whole."""
+    others = [
+        threading.Thread(target=engine.run_worker, args=(worker,), name=f"worker-{worker}")
+        for worker in range(1, workers)
+    ]
+    for thread in others:
+        thread.start()
+    try:
+        return engine.run_worker(0)
+    finally:
+        for thread in others:
+            thread.join()

@@ -64,6 +64,19 @@ class Outcome:
     """The written capture, whole."""
 
     @property
+    def sessions(self) -> list[tuple[str, ...]]:
+        """Events of each session in order, without its number and that of its parent.
+
+        What belongs to no session is one more.
+        """
+        sessions: dict[int | None, list[str]] = {}
+        for event in self.event_list:
+            number = event.pop("flow_id", None)
+            event["parent_id"] = "parent_id" in event
+            sessions.setdefault(number, []).append(json.dumps(event, sort_keys=True))
+        return sorted(map(tuple, sessions.values()))
+
+    @property
     def event_list(self) -> list[dict[str, Any]]:
         """Events parsed."""
         return [json.loads(line) for line in self.events.splitlines()]
@@ -99,7 +112,9 @@ def read_scenario(name: str) -> Scenario:
     )
 
 
-def replay(scenario: Scenario, into: Path, *, burst_size: int, variant: int = 0) -> Outcome:
+def replay(
+    scenario: Scenario, into: Path, *, burst_size: int, variant: int = 0, workers: int = 1
+) -> Outcome:
     """Build the capture and replay it once."""
     into.mkdir(parents=True, exist_ok=True)
     capture, events, written = into / "input.pcap", into / "eve.json", into / "output.pcap"
@@ -116,6 +131,7 @@ def replay(scenario: Scenario, into: Path, *, burst_size: int, variant: int = 0)
             plugins=plugins,
             policy_image=image,
             inline=scenario.inline,
+            workers=workers,
             burst_size=burst_size,
             events=str(events),
             write=written,

@@ -28,9 +28,12 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def outcome_of(workshop: Path, name: str, burst_size: int, variant: int) -> Outcome:
-    into = workshop / name / f"{burst_size}-{variant}"
-    return replay(read_scenario(name), into, burst_size=burst_size, variant=variant)
+def outcome_of(
+    workshop: Path, name: str, burst_size: int, variant: int, workers: int = 1
+) -> Outcome:
+    into = workshop / name / f"{burst_size}-{variant}-{workers}"
+    scenario = read_scenario(name)
+    return replay(scenario, into, burst_size=burst_size, variant=variant, workers=workers)
 
 
 @pytest.fixture(params=scenario_names())
@@ -85,6 +88,27 @@ def test_burst_size_can_not_be_seen(
     assert smaller.events == outcome.events
     assert smaller.written == outcome.written
     assert smaller.stats == outcome.stats
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_number_of_workers_can_not_be_seen(
+    workshop: Path, name: str, workers: int, outcome: Outcome
+) -> None:
+    several = outcome_of(workshop, name, WHOLE_BURST, 0, workers)
+
+    assert several.sessions == outcome.sessions
+    assert several.written == outcome.written
+    assert several.stats == outcome.stats
+
+
+def test_several_workers_give_the_same_again(workshop: Path, name: str) -> None:
+    once = outcome_of(workshop, name, WHOLE_BURST, 0, 3)
+
+    again = outcome_of(workshop, name, 7, 0, 3)
+
+    assert again.events == once.events
+    assert again.written == once.written
+    assert again.stats == once.stats
 
 
 @pytest.mark.parametrize(

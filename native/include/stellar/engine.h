@@ -215,7 +215,8 @@ STELLAR_PUBLIC const char *engine_get_resume_line(const struct engine *engine);
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 
 // Run one worker on the calling thread until engine_stop, or until its captures end. cpu >= 0 pins
-// the thread. All workers must run: packets for one that does not are dropped (handoff_full).
+// the thread. All workers must run, each on its thread: packets for one that does not are dropped
+// when live (handoff_full), and waited for in replay, until engine_stop.
 // Returns 0; -EBADMSG when a capture was cut (what came before was processed); -ENETDOWN when a
 // live interface is gone; -EBUSY when it has ended before and there are several workers.
 STELLAR_PUBLIC int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu);

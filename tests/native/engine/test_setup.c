@@ -131,23 +131,6 @@ static void test_engine_without_interfaces_ends_at_once(void **state)
 	engine_destroy(engine);
 }
 
-static void test_events_of_a_replay_are_written_by_one_worker(void **state)
-{
-	struct engine_config config;
-	struct engine *engine;
-
-	engine_config_init(&config);
-	config.worker_count = 2;
-	assert_int_equal(engine_create(&config, &engine, error, sizeof(error)), 0);
-	assert_int_equal(engine_set_event_output(engine, "/dev/null", STELLAR_EVE_FLOW, error,
-						 sizeof(error)),
-			 0);
-
-	assert_int_equal(engine_start(engine, error, sizeof(error)), -ENOSYS);
-	assert_string_equal(error, "events: in replay one worker writes them, found 2 workers");
-	engine_destroy(engine);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,7 +138,6 @@ int main(void)
 		cmocka_unit_test(test_interface_is_no_output_of_itself),
 		cmocka_unit_test(test_device_that_cannot_send_is_no_end_of_a_wire_and_no_output),
 		cmocka_unit_test(test_engine_is_started_once),
-		cmocka_unit_test(test_events_of_a_replay_are_written_by_one_worker),
 		cmocka_unit_test(test_engine_without_interfaces_ends_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,8 +145,8 @@ def test_absent_plugin_is_code_1(capsys, capture):
     ("words", "line"),
     [
         (["--rules", "x.rules"], "--rules: not in this version"),
-        (["--workers", "2"], "--workers 2: not in this version, only 1 is"),
-        (["--workers", "0"], "--workers: expected a number above 0, found 0"),
+        (["--workers", "0"], "--workers: expected 1 to 64, found 0"),
+        (["--workers", "65"], "--workers: expected 1 to 64, found 65"),
         (["--personality", "ids"], "--personality ids: not in this version"),
         (["--personality", "router"], "--personality: expected firewall, found 'router'"),
         (["--vars", "v.yml"], "--vars: expected --policy with it, found none"),
