@@ -145,6 +145,7 @@ int session_set_verdict(struct session *session, const struct verdict_request *r
 	}
 	if (request->rule_id != STELLAR_RULE_NONE && verdict->disposition_plugin_id == plugin_id)
 		session->cold->rule_id = request->rule_id;
+	session->is_block_asked |= request->block;
 	if (request->block && !verdict->block) {
 		verdict->block = true;
 		verdict->block_plugin_id = plugin_id;

@@ -101,6 +101,7 @@ static void apply_fail_action(struct session *session, struct plugin_host *host)
 		return;
 	struct verdict *verdict = &session->packet->verdict;
 
+	session->is_block_asked = true;
 	if (!verdict->block) {
 		verdict->block = true;
 		verdict->block_plugin_id = host->id;
@@ -298,14 +299,14 @@ static void deliver_queued(struct worker *worker, const struct queued_event *ent
 {
 	struct event event = entry->event;
 	struct session other;
+	struct session *session = session_in_hand(worker, entry->index);
 
-	if (worker->drained != NULL && worker->drained->index == entry->index) {
-		plugin_deliver(worker, worker->drained, &event);
-		return;
+	if (session == NULL) {
+		session_view(worker, entry->index, &other);
+		session = &other;
 	}
-	session_view(worker, entry->index, &other);
-	if ((other.hot->flags & SESSION_BYPASSED) == 0)
-		plugin_deliver(worker, &other, &event);
+	if ((session->hot->flags & SESSION_BYPASSED) == 0)
+		plugin_deliver(worker, session, &event);
 }
 
 void plugin_drain(struct worker *worker, struct session *session, uint32_t first)
@@ -347,7 +348,7 @@ static void refuse_blocked(struct session *session, struct packet *packet)
 
 static void settle(struct session *session, const struct verdict *verdict)
 {
-	if (verdict->disposition != STELLAR_DROP || !verdict->block)
+	if (verdict->disposition != STELLAR_DROP || !session->is_block_asked)
 		return;
 	session->hot->flags |= SESSION_BLOCKED;
 	if (verdict->drop_reason == STELLAR_DROPPED_POLICY_RULE ||
@@ -374,7 +375,7 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 			return;
 	}
 	session->hot->flags |= SESSION_BYPASSED;
-	packet->verdict.bypass = true;
+	packet->verdict.bypass |= session == &worker->current;
 }
 
 void plugin_stage(struct worker *worker, struct packet *packet)
@@ -390,7 +391,8 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 		refuse(packet, STELLAR_DROPPED_PLUGIN_FAILED,
 		       (uint16_t)__builtin_ctzll(worker->failed_closed));
 	if (packet->verdict.disposition == STELLAR_DROP ||
-	    (session->hot->flags & SESSION_BYPASSED) != 0) {
+	    ((session->hot->flags & SESSION_BYPASSED) != 0 &&
+	     worker->outer.index == SESSION_NONE)) {
 		worker->queue.count = 0;
 		stream_stage_settle(worker, session);
 		return;
@@ -406,5 +408,9 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	stream_stage(worker, packet);
 	settle(session, &packet->verdict);
 	settle_bypass(worker, session, packet);
+	if (worker->outer.index != SESSION_NONE) {
+		settle(&worker->outer, &packet->verdict);
+		settle_bypass(worker, &worker->outer, packet);
+	}
 	stream_stage_settle(worker, session);
 }

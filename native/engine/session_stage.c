@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/icmp_stage.h"
+#include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 #include "session/tcp.h"
 
@@ -49,6 +50,9 @@ void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t re
 		.time_ns = worker->now_ns,
 	};
 
+	// It makes room for what goes through it.
+	if (worker->outer.index == index)
+		worker->outer.index = SESSION_NONE;
 	session_table_begin_closing(worker->table, index);
 	session_view(worker, index, &session);
 	if ((session.hot->flags & SESSION_RESUMED) != 0)
@@ -204,6 +208,23 @@ static unsigned tcp_options(const struct worker *worker)
 	       (config->urgent_inline ? TCP_URGENT_INLINE : 0);
 }
 
+void session_stage_begin(struct worker *worker, const struct packet *packet, uint32_t index)
+{
+	struct session_cold *cold = &worker->table->cold[index];
+
+	cold->ingress_id = packet->ingress_id;
+	cold->egress_id = packet->egress_id;
+	cold->generation = packet->verdict.generation;
+	if (cold->generation != 0)
+		atomic_fetch_add_explicit(
+			&worker->generation_sessions[cold->generation % POLICY_SETS_MAX], 1,
+			memory_order_relaxed);
+	worker->ledger.sessions.created++;
+	worker->ledger.sessions.active++;
+	if (worker->expectations.count != 0)
+		expect_meet(worker, index);
+}
+
 static int open_session(struct worker *worker, struct packet *packet, size_t position,
 			uint32_t *ret_index)
 {
@@ -225,19 +246,9 @@ static int open_session(struct worker *worker, struct packet *packet, size_t pos
 		refuse(packet, STELLAR_DROPPED_NO_MEMORY);
 		return -ENOENT;
 	}
-	struct session_cold *cold = &worker->table->cold[*ret_index];
-
-	cold->ingress_id = packet->ingress_id;
-	cold->egress_id = packet->egress_id;
-	cold->generation = packet->verdict.generation;
-	if (cold->generation != 0)
-		atomic_fetch_add_explicit(
-			&worker->generation_sessions[cold->generation % POLICY_SETS_MAX], 1,
-			memory_order_relaxed);
-	worker->ledger.sessions.created++;
-	worker->ledger.sessions.active++;
-	if (worker->expectations.count != 0)
-		expect_meet(worker, *ret_index);
+	session_stage_begin(worker, packet, *ret_index);
+	if (worker->engine->config.tunnel_parents)
+		tunnel_stage_adopt(worker, *ret_index);
 	return 0;
 }
 
@@ -273,7 +284,7 @@ static void change_state(struct worker *worker, struct session *session)
 
 // A block that a policy asked for lapses with that policy: the next packet of the session is judged
 // anew, as one of a new session. What a policy allowed it keeps (on_reload).
-static uint32_t lapse_block(struct worker *worker, uint32_t index)
+uint32_t session_stage_lapse_block(struct worker *worker, uint32_t index)
 {
 	const struct session_hot *hot = &worker->table->hot[index];
 
@@ -293,7 +304,7 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 					      worker->hashes[position], worker->hints[position]);
 
 	if (index != SESSION_NONE)
-		index = lapse_block(worker, index);
+		index = session_stage_lapse_block(worker, index);
 	// Twice at most: a port reuse closes the old session, and the new one can't be a reuse.
 	for (int attempt = 0; attempt < 2; attempt++) {
 		*ret_is_new = index == SESSION_NONE;
@@ -331,12 +342,17 @@ int session_stage(struct worker *worker, size_t position)
 
 	memset(session, 0, sizeof(*session));
 	session->worker = worker;
+	worker->outer.index = SESSION_NONE;
+	worker->outer_is_missing = false;
 	if (refuse_unfit(worker, packet) || !worker->has_key[position])
 		return -ENOENT;
+	if (worker->engine->config.tunnel_parents && !tunnel_stage(worker, packet))
+		return 0;
 	if (icmp_stage(worker, packet))
 		return 0;
 	if (find_session(worker, packet, position, &is_new) != 0)
 		return -ENOENT;
+	tunnel_stage_raise(worker);
 	defragment_stage_count(worker, session, packet);
 	// An impossible segment may be anyone's: it keeps no session alive.
 	if (packet->verdict.disposition != STELLAR_DROP)

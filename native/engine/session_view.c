@@ -101,14 +101,25 @@ enum stellar_closing_reason session_get_closing_reason(const struct session *ses
 	return (enum stellar_closing_reason)(session->hot->flags >> SESSION_CLOSING_REASON_SHIFT);
 }
 
+struct session *session_in_hand(struct worker *worker, uint32_t index)
+{
+	if (worker->drained == NULL)
+		return NULL;
+	if (worker->drained->index == index)
+		return worker->drained;
+	return worker->outer.index == index ? &worker->outer : NULL;
+}
+
 // The handle of the callback in progress, of the session whose packet is in hand, or one lent
 // before; NULL when it is none of them.
 static struct session *find_handle(struct worker *worker, uint32_t index)
 {
 	if (worker->called != NULL && worker->called->index == index)
 		return worker->called;
-	if (worker->drained != NULL && worker->drained->index == index)
-		return worker->drained;
+	struct session *in_hand = session_in_hand(worker, index);
+
+	if (in_hand != NULL)
+		return in_hand;
 	for (uint32_t i = 0; i < worker->view_count; i++) {
 		if (worker->views[i].index == index && !worker->views[i].is_cursor)
 			return &worker->views[i];

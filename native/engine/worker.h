@@ -81,6 +81,7 @@ struct session {
 	uint32_t index;
 	uint8_t direction; // of the packet
 	bool is_cursor; // lent by session_get_next_child, which moves it on
+	bool is_block_asked; // for this packet and the rest
 };
 
 struct queued_event {
@@ -136,6 +137,9 @@ struct worker {
 
 	// The packet in hand.
 	struct session current;
+	struct session outer; // of the tunnel around it (tunnel_stage.h); index SESSION_NONE: none
+	bool outer_is_new;
+	bool outer_is_missing; // there was no room for it
 	struct event_queue queue;
 	struct defragment_stage *defragment;
 	struct worker *receiver; // who has the frames of the packet in hand: itself, or another
@@ -288,6 +292,10 @@ void session_stage_prepare(struct worker *worker, size_t count);
 // Give packets[position] its session, raise events into the queue, or settle its verdict. Returns
 // 0, or -ENOENT when it has no session.
 int session_stage(struct worker *worker, size_t position);
+// What a session begins with, which is in the table: interfaces, generation, figures, parent.
+void session_stage_begin(struct worker *worker, const struct packet *packet, uint32_t index);
+// A block that a policy asked for lapses with that policy. Returns index, or SESSION_NONE: closed.
+uint32_t session_stage_lapse_block(struct worker *worker, uint32_t index);
 // Close a session that has no children.
 void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t reason);
 // Move engine time forward and close what is due.
@@ -296,6 +304,9 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns);
 void session_stage_expired(void *worker, uint32_t index, uint64_t due_ms);
 // Fill a handle for a session of the table.
 void session_view(struct worker *worker, uint32_t index, struct session *ret_session);
+// The handle of a session whose packet is in hand while events are delivered: the packet's own, or
+// that of its tunnel; else NULL.
+struct session *session_in_hand(struct worker *worker, uint32_t index);
 void session_record_fill(const struct session *session, struct session_record *ret_record);
 
 // plugin_dispatch.c

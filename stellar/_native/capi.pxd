@@ -160,6 +160,7 @@ cdef extern from "stellar/engine.h" nogil:
         session_timeouts timeouts
         engine_limits limits
         uint64_t first_session_id
+        bint tunnel_parents
 
     struct plugin_stats:
         char name[64]

@@ -27,6 +27,7 @@ class Engine:
         target_profile: str = "linux",
         asymmetric: bool = False,
         urgent_inline: bool = False,
+        tunnel_parents: bool = False,
         first_session_id: int = 1,
     ) -> None: ...
     def close(self) -> None: ...

@@ -111,7 +111,8 @@ cdef class Engine:
                   full_action="evict_embryonic", bint verify_checksums=True, bint inline=False,
                   bint pass_malformed=False, bint midstream=True, hash_seed=(0, 0),
                   timeouts=None, limits=None, target_profile="linux", bint asymmetric=False,
-                  bint urgent_inline=False, uint64_t first_session_id=1):
+                  bint urgent_inline=False, bint tunnel_parents=False,
+                  uint64_t first_session_id=1):
         cdef capi.engine_config config
         cdef char error[ERROR_SIZE]
         error[0] = 0
@@ -126,6 +127,7 @@ cdef class Engine:
         config.midstream = midstream
         config.asymmetric = asymmetric
         config.urgent_inline = urgent_inline
+        config.tunnel_parents = tunnel_parents
         config.hash_seed[0], config.hash_seed[1] = hash_seed
         config.first_session_id = first_session_id
         if timeouts is not None:

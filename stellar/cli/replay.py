@@ -40,6 +40,7 @@ class _Setting:
 _SETTINGS: Mapping[str, _Setting] = {
     "burst_size": _Setting(1, 64, 64),
     "session_capacity": _Setting(64, (1 << 31) - 2, 1 << 20),
+    "tunnel_parents": _Setting(0, 1, 0),
     **{name: _Setting(1, 1 << 40, value) for name, value in limit_defaults().items()},
 }
 
@@ -128,6 +129,7 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
         burst_size=settings["burst_size"],
         session_capacity=settings["session_capacity"],
         limits={name: settings[name] for name in limit_defaults()},
+        tunnel_parents=settings["tunnel_parents"] == 1,
         target_profile=arguments.target_profile,
         events=arguments.events,
         event_types=_parse_event_types(arguments.event_types),

@@ -166,6 +166,7 @@ class EngineConfig:
     session: SessionConfig = _key("the session table", SessionConfig)
     limit: EngineLimits = _key("what a worker may keep", EngineLimits)
     target_profile: TargetProfile = _key("of hosts in no target's prefix", TargetProfile.LINUX)
+    tunnel_parents: bool = _key("tunnels are sessions, parents of those inside", False)
     targets: tuple[TargetConfig, ...] = _key("profiles of networks; the longest prefix wins", ())
     verify_checksums: bool = _key("drop packets with wrong checksums", True)
     pass_malformed: bool = _key("let malformed packets cross a wire", False)

@@ -44,6 +44,7 @@ def build_engine(config: ApplianceConfig) -> Engine:
         midstream=session.midstream,
         limits=dataclasses.asdict(config.engine.limit),
         target_profile=config.engine.target_profile.value,
+        tunnel_parents=config.engine.tunnel_parents,
     )
     for target in config.engine.targets:
         network = ipaddress.ip_network(target.prefix)

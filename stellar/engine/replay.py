@@ -41,6 +41,8 @@ class ReplayOptions:
     """What happens when the table is full: evict_embryonic, drop_new, pass_untracked."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """What a worker may keep, by the names of `limit_defaults`; the others keep their default."""
+    tunnel_parents: bool = False
+    """Tunnels are sessions, parents of those inside."""
     target_profile: str = "linux"
     """How hosts put overlapping pieces together."""
     events: str | None = None
@@ -108,6 +110,7 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
         hash_seed=_HASH_SEED,
         limits=options.limits,
         target_profile=options.target_profile,
+        tunnel_parents=options.tunnel_parents,
         first_session_id=first_session_id,
     )
     plugins = [add_plugin(engine, plugin, workers=options.workers) for plugin in options.plugins]

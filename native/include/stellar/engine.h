@@ -126,6 +126,7 @@ struct engine_config {
 	void *log_sink;
 	struct engine_limits limits;
 	uint64_t first_session_id; // 1; a series of replays goes on where the last one ended
+	bool tunnel_parents; // tunnels are sessions, parents of those inside; false
 };
 
 // Fill *ret_config with the defaults above.
