@@ -173,8 +173,7 @@ static void judge_burst(struct worker *worker, struct item **items, size_t count
 	for (size_t i = 0; i < count; i++) {
 		struct packet *packet = &worker->packets[i];
 
-		if (i + SESSION_AHEAD < count)
-			session_table_prefetch(worker->table, worker->hints[i + SESSION_AHEAD]);
+		session_table_look_ahead(worker->table, worker->hashes, count, i, worker->hints);
 		worker->order = ORDER_TIMERS;
 		session_stage_advance(worker, items[i]->time_ns);
 		worker->order = items[i]->order;
