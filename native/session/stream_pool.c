@@ -45,10 +45,9 @@ void stream_pool_fini(struct stream_pool *pool)
 // The order of a block for so many bytes; STREAM_POOL_ORDERS when none is large enough.
 static unsigned order_for(size_t bytes)
 {
-	unsigned order = 0;
-	while (order < STREAM_POOL_ORDERS && (size_t)STREAM_POOL_UNIT << order < bytes)
-		order++;
-	return order;
+	size_t units = (bytes + STREAM_POOL_UNIT - 1) / STREAM_POOL_UNIT;
+	unsigned order = units > 1 ? 64 - (unsigned)__builtin_clzll(units - 1) : 0;
+	return order < STREAM_POOL_ORDERS ? order : STREAM_POOL_ORDERS;
 }
 
 size_t stream_pool_round(size_t bytes)
@@ -96,35 +95,9 @@ static bool touch_more(struct stream_pool *pool)
 	return true;
 }
 
-uint32_t stream_pool_get(struct stream_pool *pool, size_t bytes)
+// Make a block free, joined with its buddies.
+static void join(struct stream_pool *pool, uint32_t id, unsigned order)
 {
-	unsigned wanted = order_for(bytes);
-	unsigned order = wanted;
-	for (;;) {
-		while (order < STREAM_POOL_ORDERS && pool->free_heads[order] == 0)
-			order++;
-		if (order < STREAM_POOL_ORDERS)
-			break;
-		if (wanted >= STREAM_POOL_ORDERS || !touch_more(pool))
-			return 0;
-		order = wanted;
-	}
-	uint32_t id = pool->free_heads[order];
-	unlink_free(pool, id, order);
-	while (order > wanted) {
-		order--;
-		push_free(pool, id + (UINT32_C(1) << order), order);
-	}
-	pool->orders[id - 1] = (uint8_t)order;
-	pool->used_bytes += (uint64_t)STREAM_POOL_UNIT << order;
-	return id;
-}
-
-void stream_pool_put(struct stream_pool *pool, uint32_t id)
-{
-	unsigned order = pool->orders[id - 1];
-	assert(order < STREAM_POOL_ORDERS);
-	pool->used_bytes -= (uint64_t)STREAM_POOL_UNIT << order;
 	pool->orders[id - 1] = 0;
 	while (order < STREAM_POOL_ORDERS - 1) {
 		uint32_t buddy = ((id - 1) ^ UINT32_C(1) << order) + 1;
@@ -135,6 +108,75 @@ void stream_pool_put(struct stream_pool *pool, uint32_t id)
 		order++;
 	}
 	push_free(pool, id, order);
+}
+
+static uint32_t pop_spare(struct stream_pool *pool, unsigned order)
+{
+	uint32_t id = pool->spare_heads[order];
+	pool->spare_heads[order] = ((struct free_links *)stream_pool_at(pool, id))->next;
+	pool->spare_counts[order]--;
+	return id;
+}
+
+// Returns whether there were any.
+static bool join_spares(struct stream_pool *pool)
+{
+	bool found = false;
+	for (unsigned order = 0; order < STREAM_POOL_ORDERS; order++) {
+		while (pool->spare_heads[order] != 0) {
+			join(pool, pop_spare(pool, order), order);
+			found = true;
+		}
+	}
+	return found;
+}
+
+// The smallest free block of at least an order; STREAM_POOL_ORDERS: there is none.
+static unsigned find_free(struct stream_pool *pool, unsigned wanted)
+{
+	unsigned order = wanted;
+	while (order < STREAM_POOL_ORDERS && pool->free_heads[order] == 0)
+		order++;
+	return order;
+}
+
+uint32_t stream_pool_get(struct stream_pool *pool, size_t bytes)
+{
+	unsigned wanted = order_for(bytes);
+	if (wanted >= STREAM_POOL_ORDERS)
+		return 0;
+	pool->used_bytes += (uint64_t)STREAM_POOL_UNIT << wanted;
+	if (pool->spare_heads[wanted] != 0)
+		return pop_spare(pool, wanted);
+	unsigned order = find_free(pool, wanted);
+	while (order == STREAM_POOL_ORDERS && (touch_more(pool) || join_spares(pool)))
+		order = find_free(pool, wanted);
+	if (order == STREAM_POOL_ORDERS) {
+		pool->used_bytes -= (uint64_t)STREAM_POOL_UNIT << wanted;
+		return 0;
+	}
+	uint32_t id = pool->free_heads[order];
+	unlink_free(pool, id, order);
+	while (order > wanted) {
+		order--;
+		push_free(pool, id + (UINT32_C(1) << order), order);
+	}
+	pool->orders[id - 1] = (uint8_t)order;
+	return id;
+}
+
+void stream_pool_put(struct stream_pool *pool, uint32_t id)
+{
+	unsigned order = pool->orders[id - 1];
+	assert(order < STREAM_POOL_ORDERS);
+	pool->used_bytes -= (uint64_t)STREAM_POOL_UNIT << order;
+	if (pool->spare_counts[order] < STREAM_POOL_SPARE_MAX) {
+		((struct free_links *)stream_pool_at(pool, id))->next = pool->spare_heads[order];
+		pool->spare_heads[order] = id;
+		pool->spare_counts[order]++;
+	} else {
+		join(pool, id, order);
+	}
 }
 
 size_t stream_pool_get_size(const struct stream_pool *pool, uint32_t id)

@@ -4,7 +4,9 @@
 // reserved range. A binary buddy system (Knowlton 1965; Knuth, TAOCP 2.5): a block is split in
 // halves until it fits, and joined with its buddy when both are free again, so that memory that
 // held many small segments can hold large ones afterwards, and what is in use never exceeds the
-// range. Get and put cost as many steps as there are sizes, at most. Blocks go by 32-bit ids and
+// range. A few blocks of each size are not joined until memory is short: splitting and joining the
+// same block for every segment would cost more than all the rest. Get and put cost as many steps as
+// there are sizes, at most, but for the get that joins those few. Blocks go by 32-bit ids and
 // never move; which block is given depends on the order of gets and puts alone. The range is
 // touched only as far as it has been used. Owner: one worker.
 #pragma once
@@ -15,6 +17,7 @@
 
 #define STREAM_POOL_UNIT 128u // bytes of the smallest block
 #define STREAM_POOL_ORDERS 13u // sizes; the largest is 128 << 12
+#define STREAM_POOL_SPARE_MAX 16u // blocks of a size that are not joined
 #define STREAM_POOL_BLOCK_MAX (STREAM_POOL_UNIT << (STREAM_POOL_ORDERS - 1))
 
 struct stream_pool {
@@ -24,6 +27,8 @@ struct stream_pool {
 	uint32_t units; // in the range
 	uint32_t touched; // units; those beyond were never used
 	uint32_t free_heads[STREAM_POOL_ORDERS]; // ids, 0: none
+	uint32_t spare_heads[STREAM_POOL_ORDERS]; // ids, 0: none
+	uint8_t spare_counts[STREAM_POOL_ORDERS];
 	uint64_t used_bytes; // of blocks given out
 };
 

@@ -175,8 +175,10 @@ static void read_chunk(struct run *run, uint8_t id, const struct stream_chunk *c
 	struct stream_reader *reader =
 		stream_reader_need(&run->memory, shelf, order % 6, chunk->offset);
 
-	if (reader == NULL)
+	if (reader == NULL) {
+		stream_shelf_keep(&run->memory, shelf, chunk); // for the others
 		return;
+	}
 	if (!reader->is_reading)
 		reader->place = chunk->offset;
 	reader->is_reading = true;
