@@ -8,6 +8,7 @@
 
 #include "engine/worker.h"
 #include "packet/decode.h"
+#include "session/stream_digest.h"
 #include "session/stream_reader.h"
 #include "session/tcp.h"
 
@@ -27,6 +28,8 @@ int stream_stage_init(struct worker *worker)
 	slab_init(&stage->records, sizeof(struct stream));
 	if (engine->stream_interest == 0)
 		return 0;
+	stage->keeps_digests =
+		engine->config.is_inline || plugin_wants(engine, STELLAR_EVENT_TCP_OVERLAP);
 	return stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
 				  engine->config.limits.stream_held_bytes,
 				  engine->config.limits.stream_kept_bytes,
@@ -112,6 +115,7 @@ static void release_direction(struct worker *worker, struct stream_direction *di
 {
 	stream_direction_clear(&worker->stream.memory, direction);
 	stream_shelf_clear(&worker->stream.memory, &direction->shelf);
+	stream_digest_clear(&worker->stream.memory, direction);
 	direction->is_given_up = true;
 }
 
@@ -240,6 +244,8 @@ static void deliver_chunk(struct worker *worker, struct session *session, uint8_
 	uint64_t first = chunk->offset - direction->urgent_passed;
 	uint32_t before = chunk->length;
 
+	if (worker->stream.keeps_digests)
+		stream_digest_add(&worker->stream.memory, direction, chunk);
 	if (receiver->has_urgent) {
 		uint32_t sequence = direction->base + (uint32_t)chunk->offset;
 
@@ -346,7 +352,10 @@ static bool raise_overlap(struct worker *worker, struct session *session,
 	bool is_inline = worker->engine->config.is_inline;
 	struct stream_chunk chunk;
 
-	if (!stream_find_difference(&worker->stream.memory, direction, segment, &chunk))
+	if (!stream_find_difference(&worker->stream.memory, direction, segment, &chunk) &&
+	    !stream_digest_find_difference(
+		    &worker->stream.memory, direction, segment,
+		    stream_get_offset_of(direction, session->hot->acked[direction_id ^ 1]), &chunk))
 		return false;
 	struct event event = {
 		.type = STELLAR_EVENT_TCP_OVERLAP,

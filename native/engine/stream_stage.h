@@ -29,6 +29,7 @@ struct worker;
 struct stream_stage {
 	struct stream_memory memory;
 	struct slab records; // struct stream, by plugin_block.stream
+	bool keeps_digests; // somebody cares for what is sent again with other bytes
 	const struct stream_chunk *chunk; // tcp_data in delivery, or NULL
 	uint8_t direction; // of the chunk
 	bool is_kept; // the chunk was copied for its readers already

@@ -9,6 +9,15 @@
 
 #include "session/stream_overlap.h"
 
+// SplitMix64 (Steele, Lea, Flood 2014).
+static uint64_t draw(struct stream_memory *memory)
+{
+	uint64_t value = memory->random += UINT64_C(0x9e3779b97f4a7c15);
+	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+	return value ^ value >> 31;
+}
+
 int stream_memory_init(struct stream_memory *memory, uint64_t memory_bytes, uint64_t held_bytes_max,
 		       uint64_t kept_bytes_max, uint64_t seed)
 {
@@ -16,21 +25,14 @@ int stream_memory_init(struct stream_memory *memory, uint64_t memory_bytes, uint
 	memory->random = seed;
 	memory->held_bytes_max = held_bytes_max;
 	memory->kept_bytes_max = kept_bytes_max;
+	for (int i = 0; i < 4; i++)
+		memory->digest_key[i] = draw(memory);
 	return stream_pool_init(&memory->pool, memory_bytes);
 }
 
 void stream_memory_fini(struct stream_memory *memory)
 {
 	stream_pool_fini(&memory->pool);
-}
-
-// SplitMix64 (Steele, Lea, Flood 2014).
-static uint32_t draw_priority(struct stream_memory *memory)
-{
-	uint64_t value = memory->random += UINT64_C(0x9e3779b97f4a7c15);
-	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)(value >> 32);
 }
 
 void stream_direction_open(struct stream_direction *direction, uint32_t sequence)
@@ -180,7 +182,7 @@ static void fill_piece(struct stream_memory *memory, struct stream_direction *di
 	piece->length = (uint32_t)(range->end - range->start);
 	piece->skipped = 0;
 	piece->lead = (uint32_t)lead;
-	piece->priority = draw_priority(memory);
+	piece->priority = (uint32_t)(draw(memory) >> 32);
 	memcpy(piece->bytes, range->data, piece->length);
 	stream_pieces_insert(&memory->pool, &direction->held, id);
 }

@@ -48,8 +48,8 @@
 // of two that are the same the new one, but for the first of the list:
 // tcp_reass_elim_overlap() of OpenSolaris.
 //
-// What contradicts. A segment is compared with held pieces, byte by byte. Bytes that were delivered
-// are not kept, and not compared.
+// What contradicts. A segment is compared with held pieces, byte by byte, and with what was
+// delivered and not yet acknowledged, by digests: stream_digest.h says what that finds.
 #pragma once
 
 #include <stdbool.h>
@@ -64,6 +64,7 @@
 struct stream_memory {
 	struct stream_pool pool;
 	uint64_t random; // of priorities
+	uint64_t digest_key[4]; // stream_digest.h
 	uint64_t held_bytes_max; // of one direction
 	uint64_t kept_bytes_max; // of one direction
 	uint64_t held_bytes; // of all: a level
@@ -90,6 +91,7 @@ struct stream_direction {
 	uint32_t held; // root of the pieces
 	uint32_t held_bytes; // blocks of the pieces
 	uint32_t urgent_passed; // urgent bytes before `next`
+	uint32_t digests; // block of what was delivered (stream_digest.h), 0: none
 	uint8_t profile; // enum stellar_target_profile of the receiver
 	bool is_open; // base is known
 	bool is_given_up; // nobody wants it any more

@@ -18,6 +18,7 @@
 
 #include "packet/decode.h"
 #include "session/stream.h"
+#include "session/stream_digest.h"
 #include "session/stream_reader.h"
 #include "session/table.h"
 #include "session/tcp.h"
@@ -205,6 +206,7 @@ static void deliver(struct run *run, uint8_t id, const struct stream_chunk *chun
 		return;
 	require(chunk->offset == direction->delivered);
 	check_chunk(run, id, chunk);
+	stream_digest_add(&run->memory, direction, chunk);
 	direction->delivered = chunk->offset + chunk->length;
 	read_chunk(run, id, chunk);
 	stream_shelf_settle(&run->memory, &direction->shelf, 0x3e);
@@ -262,6 +264,23 @@ static void open_direction(struct run *run, uint8_t id)
 	memset(run->maps[id].cells, 0, sizeof(run->maps[id].cells));
 }
 
+// Whether the delivered part of a segment is what the map has.
+static bool is_as_delivered(const struct run *run, uint8_t id, const struct stream_segment *segment)
+{
+	const struct stream_direction *direction = &run->stream.directions[id];
+	int64_t start = stream_get_offset_of(direction, segment->sequence);
+
+	for (uint32_t i = 0; i < segment->length; i++) {
+		int64_t offset = start + i;
+
+		if (offset >= 0 && offset < SPAN && offset < (int64_t)direction->delivered &&
+		    run->maps[id].cells[offset].segment != 0 &&
+		    run->maps[id].cells[offset].value != segment->data[i])
+			return false;
+	}
+	return true;
+}
+
 static void take_payload(struct run *run, uint8_t id, const struct stream_segment *segment)
 {
 	struct stream_direction *direction = &run->stream.directions[id];
@@ -273,6 +292,10 @@ static void take_payload(struct run *run, uint8_t id, const struct stream_segmen
 		if ((run->switches & SWITCH_STRICT) != 0)
 			return;
 	}
+	// What is sent again as it was contradicts nothing.
+	if (run->maps[id].is_exact &&
+	    stream_digest_find_difference(&run->memory, direction, segment, 0, &chunk))
+		require(!is_as_delivered(run, id, segment));
 	write_map(run, id, segment);
 	while (stream_insert(&run->memory, direction, segment, &chunk) != 0) {
 		int64_t start = stream_get_offset_of(direction, segment->sequence);
@@ -378,6 +401,7 @@ static void finish(struct run *run)
 			deliver_held(run, id);
 		stream_direction_clear(&run->memory, direction);
 		stream_shelf_clear(&run->memory, &direction->shelf);
+		stream_digest_clear(&run->memory, direction);
 		require(direction->held_bytes == 0);
 	}
 	require(run->memory.held_bytes == 0);

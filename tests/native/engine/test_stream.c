@@ -216,6 +216,24 @@ static void test_segment_that_contradicts_goes_no_further_inline(void **state)
 	harness_close(&dialogue.harness);
 }
 
+static void test_delivered_bytes_are_not_sent_again_with_others(void **state)
+{
+	struct dialogue dialogue;
+
+	open_dialogue(&dialogue, NULL, hear);
+
+	say(&dialogue, 0, "abcd", ACK);
+	say(&dialogue, 4, "efgh", ACK);
+	assert_int_equal(say(&dialogue, 0, "abcdefgh", ACK).disposition, STELLAR_CONTINUE);
+	assert_int_equal(say(&dialogue, 0, "abcdeXgh", ACK).drop_reason,
+			 STELLAR_DROPPED_STREAM_OVERLAP);
+	answer(&dialogue, 0, "", 8, ACK);
+	assert_int_equal(say(&dialogue, 7, "?", ACK).disposition, STELLAR_CONTINUE);
+
+	assert_string_equal(dialogue.text, "0:abcd 4:efgh !4:eXgh ");
+	harness_close(&dialogue.harness);
+}
+
 static void test_contradiction_on_a_tap_is_settled_as_the_receiver_does(void **state)
 {
 	struct engine_config config = default_config(false);
@@ -598,6 +616,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_sent_again_are_heard_once),
 		cmocka_unit_test(test_acknowledged_bytes_that_were_not_seen_are_a_gap),
 		cmocka_unit_test(test_segment_that_contradicts_goes_no_further_inline),
+		cmocka_unit_test(test_delivered_bytes_are_not_sent_again_with_others),
 		cmocka_unit_test(test_contradiction_on_a_tap_is_settled_as_the_receiver_does),
 		cmocka_unit_test(test_limit_of_held_bytes_leaves_a_gap_and_goes_on),
 		cmocka_unit_test(test_without_memory_what_comes_early_is_heard_after_a_gap),
