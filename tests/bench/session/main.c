@@ -2,10 +2,12 @@
 
 // usage: bench_session CASE SESSIONS BURST PAIRS huge|small
 //
-// CASE is hit, touch, churn or bytes. Runs rounds of ours and theirs in turn, in one process over
-// the same tuples, and prints a line of JSON a pair: {"ours": x, "theirs": y}, in sessions a second
-// (hit, churn) or bytes a session. Time is the CPU time of the thread, so that other work on the
-// machine counts as little as it can. Fails when either table gives a wrong answer.
+// CASE is hit, touch, churn, growth, bytes, scale or held. Runs rounds of ours and theirs in turn,
+// in one process over the same tuples, and prints a line of JSON a pair: {"ours": x, "theirs": y},
+// in sessions a second (hit, churn), microseconds of the longest insertion (growth) or bytes a
+// session. Two cases are ours alone: scale, where theirs is our table with SMALL_SESSIONS, and
+// held, GiB taken beside the LIMIT_GIB there are. Time is the CPU time of the thread, so that other
+// work on the machine counts as little as it can. Fails when either table gives a wrong answer.
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +18,8 @@
 #include "bench.h"
 
 #define ROUND_COUNT ((size_t)4 << 20) // packets in a round, about
+#define SMALL_SESSIONS ((size_t)1000000)
+#define LIMIT_GIB 8.0
 #define EAL_MEMORY_PER_SESSION 160 // bytes, with room to spare
 
 static uint64_t random_state = 88172645463325252u;
@@ -157,6 +161,71 @@ static int measure_churn(struct measurement *run)
 	return 0;
 }
 
+// Both tables anew, filled one by one.
+static int measure_growth(struct measurement *run)
+{
+	for (size_t pair = 0; pair <= run->pairs; pair++) {
+		double longest[2] = {0};
+		for (size_t side = 0; side < 2; side++) {
+			const struct bench_table *table = run->tables[side];
+			void *data;
+			if (table->create(run->sessions, &data) != 0)
+				return -1;
+			double before = now_seconds();
+			for (size_t i = 0; i < run->sessions; i++) {
+				if (table->open(data, run->tuples + i, 1, 1) != 0)
+					return -1;
+				double after = now_seconds();
+				if ((after - before) * 1e6 > longest[side])
+					longest[side] = (after - before) * 1e6;
+				before = after;
+			}
+			table->destroy(data);
+		}
+		if (pair > 0)
+			report(longest);
+	}
+	return 0;
+}
+
+// Our table alone: many sessions beside SMALL_SESSIONS.
+static int measure_scale(struct measurement *run)
+{
+	const struct bench_table *table = run->tables[0];
+	struct bench_tuple *small = malloc(SMALL_SESSIONS * sizeof(*small));
+	if (small == NULL || table->create(SMALL_SESSIONS, &run->data[1]) != 0 ||
+	    table->open(run->data[1], run->tuples, SMALL_SESSIONS, run->burst) != 0)
+		return -1;
+	memcpy(small, run->tuples, SMALL_SESSIONS * sizeof(*small));
+	shuffle(small, SMALL_SESSIONS);
+	shuffle(run->tuples, run->sessions);
+	for (size_t pair = 0; pair <= run->pairs; pair++) {
+		double rates[2];
+		const struct bench_tuple *tuples[2] = {
+			run->tuples + random_next() % (run->sessions - SMALL_SESSIONS), small};
+		for (size_t side = 0; side < 2; side++) {
+			double start = now_seconds();
+			if (table->hit(run->data[side], tuples[side], SMALL_SESSIONS, run->burst) !=
+			    0)
+				return -1;
+			rates[side] = (double)SMALL_SESSIONS / (now_seconds() - start);
+		}
+		if (pair > 0)
+			report(rates);
+	}
+	free(small);
+	return 0;
+}
+
+static int measure_held(struct measurement *run)
+{
+	const double gib[2] = {(double)run->tables[0]->get_bytes(run->data[0]) / (1 << 30),
+			       LIMIT_GIB};
+	for (size_t pair = 0; pair < run->pairs; pair++)
+		report(gib);
+	return 0;
+}
+
 static int measure_bytes(struct measurement *run)
 {
 	double bytes[2];
@@ -168,15 +237,24 @@ static int measure_bytes(struct measurement *run)
 	return 0;
 }
 
+static bool is_alone(const char *name)
+{
+	return strcmp(name, "scale") == 0 || strcmp(name, "held") == 0;
+}
+
 static int run_case(struct measurement *run, const char *name)
 {
-	size_t total = run->sessions + (run->pairs + 1) * (run->sessions / 4 + 1);
+	size_t more = strcmp(name, "churn") == 0 ? (run->pairs + 1) * (run->sessions / 4 + 1) : 0;
+	size_t total = run->sessions + more;
+	bool alone = is_alone(name);
 	run->tuples = malloc(total * sizeof(*run->tuples));
 	if (run->tuples == NULL)
 		return -1;
 	for (size_t i = 0; i < total; i++)
 		run->tuples[i] = tuple_of(i);
-	for (size_t side = 0; side < 2; side++) {
+	if (strcmp(name, "growth") == 0)
+		return measure_growth(run);
+	for (size_t side = 0; side < (alone ? 1 : 2); side++) {
 		if (run->tables[side]->create(run->sessions, &run->data[side]) != 0 ||
 		    run->tables[side]->open(run->data[side], run->tuples, run->sessions,
 					    run->burst) != 0)
@@ -186,14 +264,16 @@ static int run_case(struct measurement *run, const char *name)
 		return measure_hit(run, strcmp(name, "hit") == 0);
 	if (strcmp(name, "churn") == 0)
 		return measure_churn(run);
+	if (alone)
+		return strcmp(name, "scale") == 0 ? measure_scale(run) : measure_held(run);
 	return strcmp(name, "bytes") == 0 ? measure_bytes(run) : -1;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc != 6) {
-		fprintf(stderr, "usage: bench_session hit|touch|churn|bytes SESSIONS BURST PAIRS "
-				"huge|small\n");
+		fprintf(stderr, "usage: bench_session hit|touch|churn|growth|bytes|scale|held "
+				"SESSIONS BURST PAIRS huge|small\n");
 		return 2;
 	}
 	struct measurement run = {
@@ -202,9 +282,12 @@ int main(int argc, char **argv)
 		.burst = strtoull(argv[3], NULL, 10),
 		.pairs = strtoull(argv[4], NULL, 10),
 	};
-	unsigned megabytes = (unsigned)(run.sessions * EAL_MEMORY_PER_SESSION >> 20) + 64;
-	if (run.sessions < 1000 || run.burst == 0 || run.burst > BENCH_BURST_MAX ||
-	    run.pairs == 0 || rte_bench_start(strcmp(argv[5], "huge") == 0, megabytes) != 0) {
+	unsigned megabytes = 64;
+	if (!is_alone(argv[1]))
+		megabytes += (unsigned)(run.sessions * EAL_MEMORY_PER_SESSION >> 20);
+	if (run.sessions < (is_alone(argv[1]) ? 2 * SMALL_SESSIONS : 1000) || run.burst == 0 ||
+	    run.burst > BENCH_BURST_MAX || run.pairs == 0 ||
+	    rte_bench_start(strcmp(argv[5], "huge") == 0, megabytes) != 0) {
 		fprintf(stderr, "bench_session: bad arguments, or DPDK has no memory\n");
 		return 2;
 	}
