@@ -397,7 +397,7 @@ void worker_idle(struct worker *worker)
 	}
 	if (worker->handoff != NULL && !handoff_stage_sleep(worker))
 		return;
-	poll(fds, count, IDLE_POLL_MS);
+	poll(fds, count, session_table_prepare(worker->table) ? 0 : IDLE_POLL_MS);
 	if (worker->handoff != NULL)
 		handoff_stage_wake_up(worker);
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)

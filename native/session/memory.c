@@ -64,6 +64,20 @@ size_t memory_get_touched(size_t used, size_t reserved)
 	return used < reserved ? used : reserved;
 }
 
+bool memory_prepare(void *area, size_t reserved, size_t used, size_t *ready)
+{
+	used = round_up(used, HUGE_PAGE);
+	if (*ready < used)
+		*ready = used;
+	if (reserved < HUGE_PAGE || *ready >= reserved ||
+	    *ready >= used + MEMORY_PREPARED_PAGES * HUGE_PAGE)
+		return false;
+	// Where the system gives no huge page this is a small one, and the rest comes when needed.
+	*((volatile uint8_t *)area + *ready) = 0;
+	*ready += HUGE_PAGE;
+	return true;
+}
+
 void memory_give_back(void *address, size_t bytes)
 {
 	madvise(address, bytes, MADV_DONTNEED);

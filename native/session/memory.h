@@ -5,7 +5,10 @@
 // advised to make huge. Any thread.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#define MEMORY_PREPARED_PAGES 2u // of 2 MiB
 
 // Returns the address, aligned to 2 MiB when bytes is at least that, and what to give
 // memory_release; or NULL.
@@ -13,6 +16,10 @@ void *memory_reserve(size_t bytes, size_t *ret_reserved);
 
 // Bytes that an area takes, of which the first `used` bytes have been touched: whole pages.
 size_t memory_get_touched(size_t used, size_t reserved);
+
+// Touch the first page behind the `used` bytes, and behind *ready, unless MEMORY_PREPARED_PAGES are
+// ready already. Small areas are left alone. Returns whether it did something.
+bool memory_prepare(void *area, size_t reserved, size_t used, size_t *ready);
 
 // Give the pages of a piece back to the system, both multiples of 2 MiB; they read as zeros
 // afterwards.

@@ -216,6 +216,15 @@ void session_table_destroy(struct session_table *table)
 	free(table);
 }
 
+bool session_table_prepare(struct session_table *table)
+{
+	size_t lines = (size_t)table->used_count + 1;
+	return memory_prepare(table->hot, table->hot_bytes, lines * sizeof(*table->hot),
+			      &table->hot_ready) ||
+	       memory_prepare(table->cold, table->cold_bytes, lines * sizeof(*table->cold),
+			      &table->cold_ready);
+}
+
 uint64_t session_table_hash(const struct session_table *table, const struct session_key *key)
 {
 	return session_key_hash(&table->secret, key) & table->hash_mask;

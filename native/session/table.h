@@ -12,8 +12,9 @@
 //
 // Growth. Capacity is a limit, not a cost: address space for hot and cold lines is reserved whole
 // at creation, and memory comes as they are first touched (a page at a time; huge pages when there
-// are any), so nothing of a session ever moves. The index begins small and doubles: each insertion
-// moves one bucket, SESSION_INDEX_MOVES entries at most. Nothing is given back when sessions go.
+// are any), so nothing of a session ever moves; an idle worker has some ready
+// (session_table_prepare). The index begins small and doubles: each insertion moves one bucket,
+// SESSION_INDEX_MOVES entries at most. Nothing is given back when sessions go.
 //
 // A packet's way through. For the burst:
 //   session_key_from_packets
@@ -213,6 +214,8 @@ struct session_table {
 	void *owner;
 	size_t hot_bytes; // mapped
 	size_t cold_bytes;
+	size_t hot_ready; // of them, from the first, prepared
+	size_t cold_ready;
 	uint32_t capacity;
 	uint32_t count; // sessions now
 	uint32_t alias_count;
@@ -241,6 +244,11 @@ int session_table_create(const struct session_table_config *config,
 
 // Frees everything, metadata values too. No callbacks but theirs. Accepts NULL.
 void session_table_destroy(struct session_table *table);
+
+// When there is nothing else to do: have memory ready for sessions to come, one page a call, so
+// that the packet that opens the first session in a page does not wait for the system to clear it.
+// Changes nothing that can be seen. Returns whether it did something.
+bool session_table_prepare(struct session_table *table);
 
 // Bytes of memory taken: index, the hot and cold lines ever used, and extensions; not what outlives
 // the process (session_memory).

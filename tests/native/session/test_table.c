@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "session/metadata.h"
 #include "session/table.h"
@@ -524,6 +525,34 @@ static void test_burst_size_changes_no_answer(void **state)
 	}
 }
 
+static bool is_resident(const void *address)
+{
+	unsigned char resident;
+	assert_int_equal(mincore((void *)(uintptr_t)address, 1, &resident), 0);
+	return (resident & 1) != 0;
+}
+
+static void test_memory_of_coming_sessions_can_be_prepared(void **state)
+{
+	(void)state;
+	const size_t page = 2 << 20;
+	struct session_table *table = make_table(table_config(1 << 20));
+	const uint8_t *hot = (const uint8_t *)table->hot;
+	const uint8_t *cold = (const uint8_t *)table->cold;
+	bool before = is_resident(hot + page) || is_resident(cold + page);
+
+	unsigned steps = 0;
+	while (session_table_prepare(table))
+		steps++;
+
+	assert_false(before);
+	assert_true(is_resident(hot + page) && is_resident(hot + 2 * page));
+	assert_true(is_resident(cold + page) && is_resident(cold + 2 * page));
+	assert_false(is_resident(hot + 4 * page));
+	assert_int_equal(steps, 4);
+	session_table_destroy(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_table_agrees_with_a_plain_array),
 		cmocka_unit_test(test_table_agrees_with_a_plain_array_when_hashes_collide),
 		cmocka_unit_test(test_burst_size_changes_no_answer),
+		cmocka_unit_test(test_memory_of_coming_sessions_can_be_prepared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
