@@ -27,8 +27,11 @@ def test_first_failure_of_a_plugin_is_told(
     assert capsys.readouterr().err == f"{plugin}:2: no luck\n"
 
 
-def test_logger_in_lua_does_what_the_logger_in_c_does_on_every_capture(
-    tmp_path: Path, shared_captures: list[Path]
+@pytest.mark.parametrize(
+    ("example", "counter"), [("session_logger", "packets_tcp"), ("token_guard", "bytes")]
+)
+def test_example_in_lua_does_what_it_does_in_c_on_every_capture(
+    tmp_path: Path, shared_captures: list[Path], example: str, counter: str
 ) -> None:
     results = [
         run(
@@ -39,11 +42,11 @@ def test_logger_in_lua_does_what_the_logger_in_c_does_on_every_capture(
                 events=str(tmp_path / f"{name}.json"),
             )
         )
-        for name in ("session_logger.so", "session_logger.lua")
+        for name in (f"{example}.so", f"{example}.lua")
     ]
 
     in_c, in_lua = (result.stats["plugins"] for result in results)
-    events_of_c = (tmp_path / "session_logger.so.json").read_bytes()
+    events_of_c = (tmp_path / f"{example}.so.json").read_bytes()
     assert in_c == in_lua
-    assert in_c[0]["counters"]["packets_tcp"] > 0
-    assert events_of_c == (tmp_path / "session_logger.lua.json").read_bytes()
+    assert in_c[0]["counters"][counter] > 0
+    assert events_of_c == (tmp_path / f"{example}.lua.json").read_bytes()
