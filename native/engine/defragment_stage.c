@@ -412,7 +412,7 @@ static void forward_frames(struct worker *worker, const struct packet *packet)
 	}
 }
 
-static void release(struct worker *worker, struct packet *packet)
+void defragment_stage_release(struct worker *worker, struct packet *packet)
 {
 	defragment_release(worker->defragment->defragmenter, packet->datagram);
 	packet->datagram = NULL;
@@ -435,7 +435,7 @@ void defragment_stage_leave(struct worker *worker, struct packet *packet, uint8_
 	struct defragment_stage *stage = worker->defragment;
 
 	if (!stage->holds) {
-		release(worker, packet);
+		defragment_stage_release(worker, packet);
 		packet->frame = stage->lent;
 		stage_leave(worker, packet, NULL, 0);
 		return;
@@ -449,7 +449,7 @@ void defragment_stage_leave(struct worker *worker, struct packet *packet, uint8_
 	}
 	// The device copies; after that nothing needs the frames, whatever else the burst holds.
 	stage_send(worker);
-	release(worker, packet);
+	defragment_stage_release(worker, packet);
 }
 
 bool defragment_stage_give_up(struct worker *worker, struct packet *packet, uint8_t reason)
@@ -462,7 +462,7 @@ bool defragment_stage_give_up(struct worker *worker, struct packet *packet, uint
 		refuse(packet, reason);
 		drop_frames(worker, packet->datagram, packet);
 	}
-	release(worker, packet);
+	defragment_stage_release(worker, packet);
 	return stage->holds;
 }
 

@@ -53,6 +53,9 @@ void defragment_stage_record(struct worker *worker, struct packet *packet);
 void defragment_stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 			    uint32_t reply_length);
 
+// Forget a datagram, whose frames are counted. Its receiver.
+void defragment_stage_release(struct worker *worker, struct packet *packet);
+
 // Whether frames are held: inline.
 bool defragment_stage_holds(const struct worker *worker);
 

@@ -127,6 +127,7 @@ struct handoff_slot *handoff_take(struct handoff *handoff, uint32_t home_id, uin
 	handoff->free_id = slot->next_id;
 	slot->home_id = (uint16_t)home_id;
 	slot->reply_length = 0;
+	slot->frame_count = 1;
 	*ret_room = handoff->bytes + (size_t)id * HANDOFF_FRAME_MAX;
 	return slot;
 }
@@ -139,12 +140,16 @@ static uint32_t slot_id(const struct handoff *handoff, const struct handoff_slot
 void handoff_give(struct handoff *handoff, struct handoff_slot *slot)
 {
 	handoff->away++;
+	handoff->away_frames += slot->frame_count;
 	handoff->away_at[slot->home_id]++;
 	ring_write(&handoff->out[slot->home_id], slot_id(handoff, slot));
 }
 
-static void count_back(struct handoff *handoff, uint32_t home_id, size_t count)
+static void count_back(struct handoff *handoff, uint32_t home_id, struct handoff_slot **slots,
+		       size_t count)
 {
+	for (size_t i = 0; i < count; i++)
+		handoff->away_frames -= slots[i]->frame_count;
 	handoff->away -= (uint32_t)count;
 	handoff->away_at[home_id] -= (uint32_t)count;
 }
@@ -154,7 +159,7 @@ size_t handoff_collect(struct handoff *handoff, uint32_t home_id, struct handoff
 {
 	size_t done = ring_read(&handoff->back[home_id], handoff->slots, ret_slots, count);
 
-	count_back(handoff, home_id, done);
+	count_back(handoff, home_id, ret_slots, done);
 	return done;
 }
 
@@ -163,7 +168,7 @@ size_t handoff_reclaim(struct handoff *handoff, uint32_t home_id, struct handoff
 {
 	size_t done = ring_read(&handoff->out[home_id], handoff->slots, ret_slots, count);
 
-	count_back(handoff, home_id, done);
+	count_back(handoff, home_id, ret_slots, done);
 	return done;
 }
 

@@ -45,6 +45,7 @@
 struct handoff_slot {
 	struct packet packet; // its frame lies in the slot; the verdict is the home's
 	uint32_t reply_length; // of the home: 0: no reply
+	uint32_t frame_count; // of the wire that wait for the verdict: 0: a tap's datagram
 	uint32_t next_id; // in the pool; the owner's
 	uint16_t home_id; // worker
 	uint8_t reply[BUILD_REPLY_MAX];
@@ -71,6 +72,7 @@ struct handoff {
 	uint32_t share; // slots one home may have
 	uint32_t free_id;
 	uint32_t away; // slots at homes
+	uint64_t away_frames; // their frame_count
 	uint32_t away_at[STELLAR_WORKERS_MAX];
 	_Alignas(64) _Atomic bool ended; // as a home
 };

@@ -29,14 +29,28 @@ static void wake_other(struct worker *other)
 		worker_wake(other);
 }
 
-static void drop_here(struct worker *worker, struct packet *packet, uint8_t reason)
+static void refuse(struct packet *packet, uint8_t reason)
 {
 	packet->verdict.disposition = STELLAR_DROP;
 	packet->verdict.drop_reason = reason;
+}
+
+static void drop_here(struct worker *worker, struct packet *packet, uint8_t reason)
+{
+	refuse(packet, reason);
 	worker->ledger.packets.dropped[reason]++;
 	if (packet->decode_events != 0)
 		record_anomaly(worker, packet);
 	record_drop(worker, packet);
+}
+
+static void fill_and_give(struct worker *worker, struct handoff_slot *slot, uint8_t *room,
+			  const struct packet *packet)
+{
+	slot->packet = *packet;
+	slot->packet.frame.data = room;
+	memcpy(room, packet->frame.data, packet->frame.length);
+	handoff_give(worker->handoff, slot);
 }
 
 static void hand_over(struct worker *worker, struct packet *packet, uint32_t home_id)
@@ -56,11 +70,36 @@ static void hand_over(struct worker *worker, struct packet *packet, uint32_t hom
 		drop_here(worker, packet, STELLAR_DROPPED_HANDOFF_FULL);
 		return;
 	}
-	slot->packet = *packet;
-	slot->packet.frame.data = room;
-	memcpy(room, packet->frame.data, packet->frame.length);
 	worker->ledger.packets.held++;
-	handoff_give(worker->handoff, slot);
+	fill_and_give(worker, slot, room, packet);
+}
+
+bool handoff_stage_give_datagram(struct worker *worker, struct packet *packet)
+{
+	struct engine *engine = worker->engine;
+	uint32_t home_id = spread_packet(&engine->home_secret, packet, engine->config.worker_count);
+
+	if (home_id == SPREAD_NOWHERE || home_id == worker->id)
+		return false;
+	bool has_ended = handoff_has_ended(engine->workers[home_id]->handoff);
+	bool holds = defragment_stage_holds(worker);
+	struct handoff_slot *slot = NULL;
+	uint8_t *room;
+
+	memset(&worker->current, 0, sizeof(worker->current));
+	if (packet->frame.length <= HANDOFF_FRAME_MAX && !has_ended)
+		slot = handoff_take(worker->handoff, home_id, &room);
+	if (slot != NULL) {
+		slot->frame_count = holds ? packet->frame_count : 0;
+		fill_and_give(worker, slot, room, packet);
+		wake_other(engine->workers[home_id]);
+	} else if (holds) {
+		refuse(packet, has_ended ? STELLAR_DROPPED_SHUTDOWN : STELLAR_DROPPED_HANDOFF_FULL);
+		stage_record(worker, packet);
+	}
+	if (slot == NULL || !holds)
+		stage_leave(worker, packet, NULL, 0);
+	return true;
 }
 
 size_t handoff_stage_decode(struct worker *worker, uint16_t ingress_id, size_t count,
@@ -94,9 +133,15 @@ size_t handoff_stage_decode(struct worker *worker, uint16_t ingress_id, size_t c
 // Let packets leave that are back from their home.
 static void let_leave(struct worker *worker, struct handoff_slot **slots, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		stage_leave(worker, &slots[i]->packet, slots[i]->reply, slots[i]->reply_length);
-	worker->ledger.packets.held -= count;
+	for (size_t i = 0; i < count; i++) {
+		struct handoff_slot *slot = slots[i];
+
+		// The frames of a datagram are counted by the defragmenter, which holds them.
+		if (!slot->packet.is_reassembled)
+			worker->ledger.packets.held--;
+		if (slot->frame_count > 0)
+			stage_leave(worker, &slot->packet, slot->reply, slot->reply_length);
+	}
 	stage_send(worker);
 	for (size_t i = 0; i < count; i++)
 		handoff_put(worker->handoff, slots[i]);
@@ -106,10 +151,15 @@ static void let_leave(struct worker *worker, struct handoff_slot **slots, size_t
 // What an ended home did not look at, and what is still away when its receiver ends.
 static void refuse_slots(struct worker *worker, struct handoff_slot **slots, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		handoff_put(worker->handoff, slots[i]);
-	worker->ledger.packets.held -= count;
-	worker->ledger.packets.dropped[STELLAR_DROPPED_SHUTDOWN] += count;
+	for (size_t i = 0; i < count; i++) {
+		struct handoff_slot *slot = slots[i];
+
+		worker->ledger.packets.held -= slot->frame_count;
+		worker->ledger.packets.dropped[STELLAR_DROPPED_SHUTDOWN] += slot->frame_count;
+		if (slot->frame_count > 0 && slot->packet.is_reassembled)
+			defragment_stage_release(worker, &slot->packet);
+		handoff_put(worker->handoff, slot);
+	}
 	worker_publish(worker);
 }
 
@@ -157,6 +207,7 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 		worker->packets[i].verdict.generation =
 			worker->policy != NULL ? worker->policy->generation : 0;
 	}
+	worker->receiver = receiver;
 	session_stage_prepare(worker, count);
 	session_stage_advance(worker, clock_ns);
 	for (size_t i = 0; i < count; i++) {
@@ -169,6 +220,7 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 		slots[i]->packet.verdict = packet->verdict;
 		handoff_return(receiver->handoff, slots[i]);
 	}
+	worker->receiver = worker;
 	wake_other(receiver);
 	worker_publish(worker);
 	return (int)count;
@@ -234,8 +286,7 @@ static void return_refused(struct worker *worker, struct worker *receiver)
 	while ((count = handoff_receive(receiver->handoff, worker->id, slots, STELLAR_BURST_MAX)) >
 	       0) {
 		for (size_t i = 0; i < count; i++) {
-			slots[i]->packet.verdict.disposition = STELLAR_DROP;
-			slots[i]->packet.verdict.drop_reason = STELLAR_DROPPED_SHUTDOWN;
+			refuse(&slots[i]->packet, STELLAR_DROPPED_SHUTDOWN);
 			handoff_return(receiver->handoff, slots[i]);
 		}
 		wake_other(receiver);
@@ -254,6 +305,6 @@ void handoff_stage_finish(struct worker *worker)
 	handoff_end(worker->handoff);
 	while (collect_all(worker) > 0)
 		;
-	packets->held -= worker->handoff->away;
-	packets->dropped[STELLAR_DROPPED_SHUTDOWN] += worker->handoff->away;
+	packets->held -= worker->handoff->away_frames;
+	packets->dropped[STELLAR_DROPPED_SHUTDOWN] += worker->handoff->away_frames;
 }

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct packet;
 struct worker;
 
 // Make worker->handoff when the engine is live and has several workers. Returns 0 or -ENOMEM.
@@ -32,6 +33,11 @@ int handoff_stage_init(struct worker *worker);
 // worker->packets, the others are handed over. clock_ns: engine time. Returns how many stay.
 size_t handoff_stage_decode(struct worker *worker, uint16_t ingress_id, size_t count,
 			    uint64_t clock_ns);
+
+// Hand a datagram that was put together over when its home is elsewhere. Inline its frames wait for
+// the verdict; on a tap they go their way at once, and only the copy goes to the home. Returns
+// false when it is to be judged here.
+bool handoff_stage_give_datagram(struct worker *worker, struct packet *packet);
 
 // Let leave what is back, and judge what others handed over: up to a burst of each worker. Returns
 // the number of packets of both kinds.

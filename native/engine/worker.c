@@ -296,8 +296,12 @@ static void process_packet(struct worker *worker, size_t position, uint64_t cloc
 	defragment_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
 	raise_stats(worker);
 	stage_receive(worker, packet);
-	if (!packet->is_fragment || defragment_stage(worker, position))
+	if (!packet->is_fragment || defragment_stage(worker, position)) {
+		if (packet->is_reassembled && worker->handoff != NULL &&
+		    handoff_stage_give_datagram(worker, packet))
+			return;
 		worker_judge(worker, position);
+	}
 	stage_egress(worker, packet);
 }
 
