@@ -84,6 +84,7 @@ bool icmp_stage(struct worker *worker, struct packet *packet)
 		return false;
 	uint8_t quoted_direction = (uint8_t)session_table_get_direction(table, index, &key);
 
+	session_table_begin_change(table, index);
 	session_view(worker, index, session);
 	session->packet = packet;
 	session->direction = quoted_direction ^ 1;

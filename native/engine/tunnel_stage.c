@@ -22,6 +22,7 @@ static void look_at(struct worker *worker, struct packet *packet, uint32_t index
 {
 	struct session *outer = &worker->outer;
 
+	session_table_begin_outer_change(worker->table, index);
 	session_view(worker, index, outer);
 	outer->packet = packet;
 	outer->direction = (uint8_t)session_table_get_direction(worker->table, index, key);

@@ -383,6 +383,7 @@ int session_table_resume(struct session_table *table, const struct session_resum
 	table->serial = marks->serial;
 	clear_line(table, SESSION_NONE);
 	drop_marked(&scan, marks->changing);
+	drop_marked(&scan, marks->outer);
 	drop_marked(&scan, marks->closing);
 	for (uint32_t index = 1; index <= table->used_count; index++)
 		look_at(&scan, index);
@@ -391,7 +392,7 @@ int session_table_resume(struct session_table *table, const struct session_resum
 	slab_put_others(&table->extensions, scan.extensions);
 	free(scan.extensions);
 	result = resume_ties(&scan);
-	marks->changing = SESSION_NONE;
+	marks->in_hand = SESSION_NONE;
 	marks->closing = SESSION_NONE;
 	*ret_count = scan.count;
 	return result;

@@ -165,7 +165,13 @@ struct session_extension {
 
 // What a successor must know beside the arrays.
 struct session_marks {
-	uint32_t changing; // the packet in hand changes this session, SESSION_NONE: there is none
+	union {
+		struct {
+			uint32_t changing; // by the packet in hand, SESSION_NONE: none is
+			uint32_t outer; // the session of the tunnel that packet came in
+		};
+		uint64_t in_hand;
+	};
 	uint32_t closing; // and this one is being closed
 	uint32_t used_count; // see session_table
 	uint32_t extension_count; // ids of extensions ever given out
@@ -348,8 +354,10 @@ static inline void session_table_count(struct session_table *table, uint32_t ind
 				       enum stellar_direction direction, uint32_t wire_length);
 
 // Between these two a packet changes what its session keeps: who dies there leaves it torn. One
-// session at a time; the last one begun counts. session_table_insert begins.
+// session at a time, and one for the tunnel around it; the last one begun counts.
+// session_table_insert begins.
 static inline void session_table_begin_change(struct session_table *table, uint32_t index);
+static inline void session_table_begin_outer_change(struct session_table *table, uint32_t index);
 static inline void session_table_end_change(struct session_table *table);
 
 // The same for a session that closes; session_table_remove ends it.
@@ -442,10 +450,16 @@ static inline void session_table_begin_change(struct session_table *table, uint3
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+static inline void session_table_begin_outer_change(struct session_table *table, uint32_t index)
+{
+	table->memory.marks->outer = index;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static inline void session_table_end_change(struct session_table *table)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	table->memory.marks->changing = SESSION_NONE;
+	table->memory.marks->in_hand = SESSION_NONE;
 }
 
 static inline void session_table_begin_closing(struct session_table *table, uint32_t index)

@@ -200,17 +200,20 @@ static void test_session_in_change_is_dropped(void **state)
 	for (uint32_t number = 0; number < 10; number++)
 		insert(left, number);
 	session_table_begin_change(left->table, left->index[3]);
+	session_table_begin_outer_change(left->table, left->index[4]);
 	marks_of(left)->closing = left->index[5];
 
 	struct session_resume_count count = resume(left);
 
 	struct session_key torn = key_of(3);
+	struct session_key outer = key_of(4);
 	struct session_key closing = key_of(5);
-	assert_int_equal(count.resumed, 8);
-	assert_int_equal(count.torn, 2);
+	assert_int_equal(count.resumed, 7);
+	assert_int_equal(count.torn, 3);
+	assert_int_equal(lookup(left->table, &outer), SESSION_NONE);
 	assert_int_equal(lookup(left->table, &torn), SESSION_NONE);
 	assert_int_equal(lookup(left->table, &closing), SESSION_NONE);
-	assert_int_equal(marks_of(left)->changing, SESSION_NONE);
+	assert_int_equal(marks_of(left)->in_hand, SESSION_NONE);
 	assert_int_equal(marks_of(left)->closing, SESSION_NONE);
 	assert_int_equal(left->table->extensions.count, 3);
 }
