@@ -401,23 +401,25 @@ static void take_payload(struct worker *worker, struct session *session)
 		.sequence = packet->tcp.sequence + is_syn,
 		.length = packet->payload_length,
 		.data = packet->frame.data + packet->payload_offset,
+		.has_fin = (packet->tcp.flags & STELLAR_TCP_FIN) != 0,
 	};
 	struct stream_chunk chunk;
 
 	if (!direction->is_open || direction->is_given_up)
 		return;
-	if (worker->stream.payload == TCP_PAYLOAD_PENDING) {
+	if (worker->stream.payload == TCP_PAYLOAD_LIKELY && direction->held != 0)
+		worker->stream.payload = TCP_PAYLOAD_TAKEN;
+	if (worker->stream.payload == TCP_PAYLOAD_PENDING ||
+	    worker->stream.payload == TCP_PAYLOAD_LIKELY) {
 		if (stream_hold_pending(&worker->stream.memory, direction, &segment) != 0)
 			worker->ledger.streams.limited++;
 		return;
 	}
 	if (worker->stream.payload != TCP_PAYLOAD_TAKEN)
 		return;
-	if ((packet->tcp.flags & STELLAR_TCP_FIN) != 0)
-		stream_set_end(direction, segment.sequence + segment.length);
-	if (segment.length == 0)
+	if (segment.length == 0 && !segment.has_fin)
 		return;
-	// Nobody acknowledged the SYN's data, but its sender knows what became of it.
+	// Nobody acknowledged what is pending, but its sender knows what became of it.
 	stream_settle_pending(&worker->stream.memory, direction, segment.sequence);
 	if (raise_overlap(worker, session, &segment))
 		return;

@@ -60,25 +60,19 @@ int64_t stream_get_offset_of(const struct stream_direction *direction, uint32_t 
 	return (int64_t)direction->next + (int32_t)(sequence - stream_get_next_sequence(direction));
 }
 
-void stream_set_end(struct stream_direction *direction, uint32_t sequence)
-{
-	int64_t end = stream_get_offset_of(direction, sequence);
-	if (direction->end == STREAM_NO_END && end >= (int64_t)direction->next)
-		direction->end = (uint64_t)end;
-}
-
 // What is new of a segment. Returns false when nothing is.
 static bool find_range(const struct stream_direction *direction,
 		       const struct stream_segment *segment, struct stream_range *ret_range)
 {
 	int64_t start = stream_get_offset_of(direction, segment->sequence);
-	int64_t end = start + segment->length;
+	int64_t end = start + segment->length + segment->has_fin;
 	uint64_t old = start < (int64_t)direction->next ? direction->next - (uint64_t)start : 0;
 	if (end <= (int64_t)direction->next)
 		return false;
 	ret_range->start = (uint64_t)start + old;
 	ret_range->end = (uint64_t)end < direction->end ? (uint64_t)end : direction->end;
 	ret_range->data = segment->data + old;
+	ret_range->has_fin = segment->has_fin && ret_range->end == (uint64_t)end;
 	return ret_range->start < ret_range->end;
 }
 
@@ -134,11 +128,13 @@ bool stream_find_difference(const struct stream_memory *memory,
 		struct stream_piece *piece = stream_piece_at(&memory->pool, id);
 		uint64_t start = later(range.start, piece->start);
 		uint64_t end = earlier(range.end, stream_piece_end(piece));
-		if (start >= end)
+		end -= range.has_fin && end == range.end;
+		if (start >= end && piece->start >= range.end)
 			break;
-		widen_difference(range.data + (start - range.start),
-				 stream_piece_bytes(piece) + (start - piece->start), start, end,
-				 &first, &last);
+		if (start < end && !piece->is_fin)
+			widen_difference(range.data + (start - range.start),
+					 stream_piece_bytes(piece) + (start - piece->start), start,
+					 end, &first, &last);
 		id = stream_pieces_ceiling(&memory->pool, direction->held, stream_piece_end(piece));
 	}
 	if (first >= last)
@@ -174,8 +170,9 @@ static int get_block(struct stream_memory *memory, struct stream_direction *dire
 	return 0;
 }
 
-static void fill_piece(struct stream_memory *memory, struct stream_direction *direction,
-		       uint32_t id, const struct stream_range *range, uint64_t lead)
+static struct stream_piece *fill_piece(struct stream_memory *memory,
+				       struct stream_direction *direction, uint32_t id,
+				       const struct stream_range *range, uint64_t lead)
 {
 	struct stream_piece *piece = stream_piece_at(&memory->pool, id);
 	piece->start = range->start;
@@ -183,8 +180,13 @@ static void fill_piece(struct stream_memory *memory, struct stream_direction *di
 	piece->skipped = 0;
 	piece->lead = (uint32_t)lead;
 	piece->priority = (uint32_t)(draw(memory) >> 32);
-	memcpy(piece->bytes, range->data, piece->length);
+	piece->serial = memory->serial;
+	piece->is_fin = range->has_fin;
+	piece->is_behind_fin = false;
+	if (!range->has_fin)
+		memcpy(piece->bytes, range->data, piece->length);
 	stream_pieces_insert(&memory->pool, &direction->held, id);
+	return piece;
 }
 
 // Put bytes behind a piece that ends where they begin, when its block has room.
@@ -193,6 +195,8 @@ static bool append(struct stream_memory *memory, uint32_t id, const struct strea
 	struct stream_piece *piece = stream_piece_at(&memory->pool, id);
 	uint64_t length = range->end - range->start;
 	uint64_t used = sizeof(*piece) + piece->skipped + piece->length;
+	if (piece->is_fin || range->has_fin)
+		return false;
 	if (used + length > stream_pool_get_size(&memory->pool, id))
 		return false;
 	memcpy(stream_piece_bytes(piece) + piece->length, range->data, length);
@@ -206,6 +210,7 @@ static void hold(struct stream_memory *memory, struct stream_direction *directio
 		 const struct stream_range *range, uint64_t segment_start)
 {
 	uint64_t lead = range->start - segment_start;
+	bool behind_fin = false;
 	uint32_t id = stream_pieces_floor(&memory->pool, direction->held, range->start);
 	if (id != 0 && lead == 0 && stream_overlap_joins(direction)) {
 		const struct stream_piece *before = stream_piece_at(&memory->pool, id);
@@ -213,10 +218,11 @@ static void hold(struct stream_memory *memory, struct stream_direction *directio
 			if (append(memory, id, range))
 				return;
 			lead = range->start - (before->start - before->lead);
+			behind_fin = before->is_fin || before->is_behind_fin;
 		}
 	}
 	if (get_block(memory, direction, range->end - range->start, &id) == 0)
-		fill_piece(memory, direction, id, range, lead);
+		fill_piece(memory, direction, id, range, lead)->is_behind_fin = behind_fin;
 }
 
 // Take [start, end), which lies within a piece, from it.
@@ -241,10 +247,14 @@ static void remove_range(struct stream_memory *memory, struct stream_direction *
 			.end = piece_end,
 			.data = stream_piece_bytes(piece) + (end - piece->start),
 		};
+		uint64_t lead = end - (piece->start - piece->lead);
 		piece->length = (uint32_t)(start - piece->start);
-		if (end < piece_end && get_block(memory, direction, piece_end - end, &tail_id) == 0)
-			fill_piece(memory, direction, tail_id, &tail,
-				   end - (piece->start - piece->lead));
+		if (end == piece_end ||
+		    get_block(memory, direction, piece_end - end, &tail_id) != 0)
+			return;
+		struct stream_piece *rest = fill_piece(memory, direction, tail_id, &tail, lead);
+		rest->is_behind_fin = piece->is_behind_fin;
+		rest->serial = piece->serial;
 	}
 }
 
@@ -254,7 +264,14 @@ static void keep_part(struct stream_memory *memory, struct stream_direction *dir
 		      const struct stream_range *range, uint64_t start, uint64_t end,
 		      struct stream_chunk *chunk)
 {
-	struct stream_range part = {start, end, range->data + (start - range->start)};
+	if (range->has_fin && start < end && end == range->end) {
+		struct stream_range fin = {.start = end - 1, .end = end, .has_fin = true};
+		keep_part(memory, direction, range, start, end - 1, chunk);
+		hold(memory, direction, &fin, range->origin);
+		return;
+	}
+	struct stream_range part = {
+		.start = start, .end = end, .data = range->data + (start - range->start)};
 	if (start >= end)
 		return;
 	if (start == direction->next) {
@@ -262,7 +279,7 @@ static void keep_part(struct stream_memory *memory, struct stream_direction *dir
 		chunk->data = part.data;
 		chunk->length = (uint32_t)(end - start);
 	} else {
-		hold(memory, direction, &part, range->start);
+		hold(memory, direction, &part, range->origin);
 	}
 }
 
@@ -270,6 +287,8 @@ static void resolve(struct stream_memory *memory, struct stream_direction *direc
 		    struct stream_range *range, struct stream_chunk *chunk)
 {
 	stream_overlap_cut(memory, direction, range);
+	memory->serial++;
+	range->origin = stream_overlap_get_origin(memory, direction, range->start);
 	uint64_t part_start = range->start;
 	uint32_t id = find_overlapped(memory, direction, range);
 	while (id != 0) {
@@ -311,8 +330,10 @@ int stream_insert(struct stream_memory *memory, struct stream_direction *directi
 		return 0;
 	if (range.start == direction->next && direction->held == 0) {
 		ret_chunk->data = range.data;
-		ret_chunk->length = (uint32_t)(range.end - range.start);
-		direction->next = range.end;
+		ret_chunk->length = (uint32_t)(range.end - range.start - range.has_fin);
+		direction->next += ret_chunk->length;
+		if (range.has_fin)
+			direction->end = direction->next;
 		return 0;
 	}
 	int result = range.start > direction->next ? check_room(memory, direction, &range) : 0;
@@ -321,15 +342,58 @@ int stream_insert(struct stream_memory *memory, struct stream_direction *directi
 	return result;
 }
 
+// A FIN is next. What was joined to it from behind goes with it, as with Linux: its number is
+// passed like that of an urgent byte.
+static void finish(struct stream_memory *memory, struct stream_direction *direction, uint32_t id)
+{
+	const struct stream_piece *piece = stream_piece_at(&memory->pool, id);
+	uint64_t start = piece->start;
+	uint64_t end = stream_overlap_get_end(memory, direction, piece);
+	stream_pieces_remove(&memory->pool, &direction->held, start);
+	put_piece(memory, direction, id);
+	if (end == start + 1) {
+		direction->end = start;
+	} else {
+		direction->end = end;
+		direction->next++;
+		direction->urgent_passed++;
+	}
+}
+
+// The FIN that a piece was joined to was overlapped by what came in order. Linux counts it still
+// when it looks for the next byte, and so loses one.
+static void finish_late(struct stream_memory *memory, struct stream_direction *direction,
+			uint32_t id)
+{
+	uint64_t start = stream_piece_at(&memory->pool, id)->start;
+	direction->end =
+		stream_overlap_get_end(memory, direction, stream_piece_at(&memory->pool, id));
+	remove_range(memory, direction, id, start, start + 1);
+	direction->next++;
+	direction->urgent_passed++;
+}
+
 bool stream_next(struct stream_memory *memory, struct stream_direction *direction,
 		 struct stream_chunk *ret_chunk)
 {
 	uint32_t id = stream_pieces_first(&memory->pool, direction->held);
 	if (id == 0)
 		return false;
+	if (direction->next >= direction->end) {
+		stream_direction_clear(memory, direction);
+		return false;
+	}
 	struct stream_piece *piece = stream_piece_at(&memory->pool, id);
 	if (piece->start != direction->next || direction->has_pending)
 		return false;
+	if (piece->is_fin) {
+		finish(memory, direction, id);
+		return stream_next(memory, direction, ret_chunk);
+	}
+	if (piece->is_behind_fin && direction->end == STREAM_NO_END) {
+		finish_late(memory, direction, id);
+		return stream_next(memory, direction, ret_chunk);
+	}
 	stream_pieces_remove(&memory->pool, &direction->held, piece->start);
 	uint32_t size = (uint32_t)stream_pool_get_size(&memory->pool, id);
 	direction->held_bytes -= size;
@@ -368,10 +432,11 @@ int stream_hold_pending(struct stream_memory *memory, struct stream_direction *d
 			const struct stream_segment *segment)
 {
 	uint32_t id;
-	struct stream_range range = {.end = segment->length, .data = segment->data};
-	if (segment->length == 0 || direction->next != 0 || direction->held != 0)
+	struct stream_range range;
+	if (direction->held != 0 || !find_range(direction, segment, &range) ||
+	    range.start != direction->next)
 		return 0;
-	int result = get_block(memory, direction, segment->length, &id);
+	int result = get_block(memory, direction, range.end - range.start, &id);
 	if (result != 0)
 		return result;
 	fill_piece(memory, direction, id, &range, 0);
@@ -384,7 +449,7 @@ void stream_settle_pending(struct stream_memory *memory, struct stream_direction
 {
 	if (!direction->has_pending)
 		return;
-	int64_t taken = stream_get_offset_of(direction, acknowledgment);
+	int64_t taken = stream_get_offset_of(direction, acknowledgment) - (int64_t)direction->next;
 	struct stream_piece *piece =
 		stream_piece_at(&memory->pool, stream_pieces_first(&memory->pool, direction->held));
 	if (taken <= 0)

@@ -19,6 +19,11 @@
 //	stream_next		again and again: what was held and is in order now
 //	stream_skip_to		what will never come is left out
 //
+// FIN. It has a number of its own, and is held and overlapped as a byte with that number is: one
+// that came early is forgotten when what is put in its place goes on. The direction ends when a FIN
+// is next in order; what was held behind it is let go of, but for what was joined to it (linux,
+// below): that is delivered, as Linux does, which has lost the FIN's place in it.
+//
 // Bounds. Blocks that hold a direction's pieces are at most held_bytes_max, overhead included; all
 // streams of the worker live in the pool's range. stream_insert says -ENOSPC or -ENOMEM before it
 // has changed anything; the caller leaves a gap out, which makes room, and asks again.
@@ -41,8 +46,10 @@
 //
 // linux: the byte of the segment that starts further left; starting equally, the new one if it ends
 // further right: tcp_data_queue_ofo() of Linux 4.9 and later. A segment that begins where the one
-// before it ends is one with it (tcp_ooo_try_coalesce()). Joining for want of memory
-// (tcp_collapse()) is not followed: the receiver's memory can't be seen from here.
+// before it ends is one with it (tcp_ooo_try_coalesce()), the one that Linux meets first in its
+// tree of segments: of two the older; of more it may be another, the tree's turns are not followed.
+// Nor is joining for want of memory (tcp_collapse()): the receiver's memory can't be seen from
+// here.
 //
 // solaris: the one that ends further right; ending equally, the one that starts further left, and
 // of two that are the same the new one, but for the first of the list:
@@ -65,6 +72,7 @@ struct stream_memory {
 	struct stream_pool pool;
 	uint64_t random; // of priorities
 	uint64_t digest_key[4]; // stream_digest.h
+	uint32_t serial; // of the last segment that was held or put between held ones
 	uint64_t held_bytes_max; // of one direction
 	uint64_t kept_bytes_max; // of one direction
 	uint64_t held_bytes; // of all: a level
@@ -95,7 +103,7 @@ struct stream_direction {
 	uint8_t profile; // enum stellar_target_profile of the receiver
 	bool is_open; // base is known
 	bool is_given_up; // nobody wants it any more
-	bool has_pending; // what is held came with a SYN, and may not be taken
+	bool has_pending; // what is held may not be taken: TCP_PAYLOAD_PENDING
 	struct stream_shelf shelf;
 };
 
@@ -117,6 +125,7 @@ struct stream_segment {
 	uint32_t sequence;
 	uint32_t length;
 	const uint8_t *data;
+	bool has_fin;
 };
 
 // Reserve the memory of a worker's streams. Returns 0 or -ENOMEM.
@@ -133,9 +142,6 @@ void stream_direction_clear(struct stream_memory *memory, struct stream_directio
 int64_t stream_get_offset_of(const struct stream_direction *direction, uint32_t sequence);
 // Sequence number of the byte to be delivered next.
 uint32_t stream_get_next_sequence(const struct stream_direction *direction);
-
-// The direction ends with the byte before this sequence number, unless it ended before.
-void stream_set_end(struct stream_direction *direction, uint32_t sequence);
 
 // Where the segment contradicts held bytes. Returns false when nowhere; otherwise the chunk is what
 // it says from the first to the last byte that differs.
@@ -160,11 +166,12 @@ void stream_put_piece(struct stream_memory *memory, uint32_t piece);
 uint64_t stream_skip_to(const struct stream_memory *memory, struct stream_direction *direction,
 			uint64_t offset);
 
-// Keep the data of a SYN until it is known whether its receiver takes it: stream_next gives nothing
-// until then. A second SYN's is not looked at. Returns 0, -ENOSPC or -ENOMEM: it is not kept.
+// Keep the next bytes, or the data of a SYN, until it is known whether their receiver takes them:
+// stream_next gives nothing until then. Only while nothing else is held; else they are not looked
+// at. Returns 0, -ENOSPC or -ENOMEM: it is not kept.
 int stream_hold_pending(struct stream_memory *memory, struct stream_direction *direction,
 			const struct stream_segment *segment);
 
-// Data of a SYN was acknowledged up to this sequence number: what is beyond was not taken.
+// What is pending was acknowledged up to this sequence number: what is beyond was not taken.
 void stream_settle_pending(struct stream_memory *memory, struct stream_direction *direction,
 			   uint32_t acknowledgment);

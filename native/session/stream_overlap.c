@@ -6,9 +6,9 @@
 
 // End of the segment, joined with those that began where it ended, that a piece came in; or where
 // it leaves the range, which is as good.
-static uint64_t get_segment_end(const struct stream_memory *memory,
-				const struct stream_direction *direction,
-				const struct stream_piece *piece, uint64_t enough)
+static uint64_t find_segment_end(const struct stream_memory *memory,
+				 const struct stream_direction *direction,
+				 const struct stream_piece *piece, uint64_t enough)
 {
 	uint64_t origin = piece->start - piece->lead;
 	for (;;) {
@@ -20,6 +20,13 @@ static uint64_t get_segment_end(const struct stream_memory *memory,
 		if (piece->start != end || piece->start - piece->lead != origin)
 			return end;
 	}
+}
+
+uint64_t stream_overlap_get_end(const struct stream_memory *memory,
+				const struct stream_direction *direction,
+				const struct stream_piece *piece)
+{
+	return find_segment_end(memory, direction, piece, UINT64_MAX);
 }
 
 // The held piece that counts as before a range in Solaris's list. A segment that starts where
@@ -65,12 +72,33 @@ bool stream_overlap_replaces(const struct stream_memory *memory,
 			return stream_piece_end(piece) < range->end;
 		return stream_piece_end(piece) <= range->end;
 	case STELLAR_TARGET_LINUX:
-		if (range->start != origin)
-			return range->start < origin;
-		return get_segment_end(memory, direction, piece, range->end) < range->end;
+		if (range->origin != origin)
+			return range->origin < origin;
+		return find_segment_end(memory, direction, piece, range->end) < range->end;
 	default: // first
 		return false;
 	}
+}
+
+// Linux looks through a tree of segments from its root, and joins the new one to the first that
+// ends where it begins, unless it met one first in which it begins. The older one is the nearer to
+// the root: always where two are held; more may have been turned.
+uint64_t stream_overlap_get_origin(const struct stream_memory *memory,
+				   const struct stream_direction *direction, uint64_t start)
+{
+	if (direction->profile != STELLAR_TARGET_LINUX || start == 0)
+		return start;
+	uint32_t before_id = stream_pieces_floor(&memory->pool, direction->held, start - 1);
+	uint32_t at_id = stream_pieces_floor(&memory->pool, direction->held, start);
+	if (before_id == 0 || at_id == before_id)
+		return start;
+	const struct stream_piece *before = stream_piece_at(&memory->pool, before_id);
+	const struct stream_piece *at = stream_piece_at(&memory->pool, at_id);
+	uint64_t origin = before->start - before->lead;
+	if (stream_piece_end(before) != start || before->serial >= at->serial ||
+	    at->start - at->lead == origin)
+		return start;
+	return origin;
 }
 
 bool stream_overlap_joins(const struct stream_direction *direction)

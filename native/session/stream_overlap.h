@@ -13,6 +13,8 @@ struct stream_range {
 	uint64_t start;
 	uint64_t end;
 	const uint8_t *data; // at start
+	uint64_t origin; // where its segment starts, joined with the one before it
+	bool has_fin; // its last number is a FIN's
 };
 
 // Cut the end of a range off that the profile never takes from it. The range stays not empty.
@@ -23,6 +25,16 @@ void stream_overlap_cut(const struct stream_memory *memory,
 bool stream_overlap_replaces(const struct stream_memory *memory,
 			     const struct stream_direction *direction,
 			     const struct stream_range *range, const struct stream_piece *piece);
+
+// End of the segment that a piece came in, joined with those that began where it ended.
+uint64_t stream_overlap_get_end(const struct stream_memory *memory,
+				const struct stream_direction *direction,
+				const struct stream_piece *piece);
+
+// Where the segment starts that a new one from start on is joined to before it is compared; start
+// when it is joined to none.
+uint64_t stream_overlap_get_origin(const struct stream_memory *memory,
+				   const struct stream_direction *direction, uint64_t start);
 
 // Whether a segment that begins where a piece ends may lie in the same block: where pieces start
 // then decides nothing.

@@ -17,8 +17,11 @@ struct stream_piece {
 	uint32_t skipped; // bytes of the block before the piece's, which others have replaced
 	uint32_t lead; // bytes between the start of the segment it came in and the piece
 	uint32_t priority;
+	uint32_t serial; // of the segment: later ones have higher numbers
 	uint32_t left; // ids, 0: none
 	uint32_t right;
+	uint16_t is_fin; // a FIN: it has a number, and no byte
+	uint16_t is_behind_fin; // joined to one that ended before it, see stream.h
 	uint8_t bytes[];
 };
 

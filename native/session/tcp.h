@@ -110,9 +110,11 @@ enum tcp_outcome_code {
 enum tcp_payload {
 	TCP_PAYLOAD_REFUSED, // nothing of it reaches the receiver's application
 	TCP_PAYLOAD_TAKEN, // goes into its stream, where it is new
-	TCP_PAYLOAD_PENDING, // data of a SYN (RFC 7413): taken as far as the SYN-ACK acknowledges
-			     // it, refused when that acknowledges the SYN alone. Numbered from the
-			     // SYN's sequence + 1
+	TCP_PAYLOAD_PENDING, // taken as far as the receiver's next segment acknowledges it: data of
+			     // a SYN (RFC 7413), numbered from the SYN's sequence + 1, or the next
+			     // bytes, without a FIN, where receivers differ. Refused when other
+			     // bytes are held
+	TCP_PAYLOAD_LIKELY, // as pending; but taken when other bytes are held
 };
 
 struct tcp_outcome {

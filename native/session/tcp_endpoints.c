@@ -10,6 +10,8 @@
 #include "session/tcp_numbers.h"
 
 #define PAWS_TOLERANCE 1 // ticks: clocks of several processors (TCP_PAWS_WINDOW of Linux)
+#define DISORDER_MAX \
+	240 // ticks that an ACK alone may be late (tcp_disordered_ack of Linux, 200 ms)
 
 // A segment on its way to a receiver.
 struct arrival {
@@ -40,11 +42,16 @@ static uint32_t get_expected(const struct arrival *arrival)
 static bool is_too_old(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
 {
 	const struct tcp_endpoint *receiver = arrival->receiver;
+	const struct packet_tcp *tcp = arrival->tcp;
+	int32_t age = tcp_difference(receiver->timestamp, tcp->timestamp_value);
 	bool opening = arrival->hot->tcp_state == STELLAR_TCP_SYN_RECEIVED;
-	return endpoints->has_timestamps && arrival->tcp->has_timestamp &&
-	       receiver->timestamp != 0 &&
-	       tcp_difference(receiver->timestamp, arrival->tcp->timestamp_value) >
-		       (opening ? 0 : PAWS_TOLERANCE);
+	if (!endpoints->has_timestamps || !tcp->has_timestamp || receiver->timestamp == 0 ||
+	    age <= (opening ? 0 : PAWS_TOLERANCE))
+		return false;
+	// An ACK that says nothing new was overtaken: its urgent pointer counts.
+	return opening || arrival->end != tcp->sequence || age > DISORDER_MAX ||
+	       tcp->sequence != get_expected(arrival) ||
+	       tcp->acknowledgment != arrival->hot->acked[arrival->own];
 }
 
 // RFC 9293 3.10.7.4, first: before what it has acknowledged, or beyond the edge it advertised. What
@@ -57,7 +64,8 @@ static bool is_beyond_window(const struct arrival *arrival)
 	if (!receiver->has_window)
 		return false;
 	int32_t to_edge = tcp_difference(receiver->window_end, arrival->start);
-	return to_edge < 0 || (to_edge == 0 && arrival->length > 0);
+	int32_t open = tcp_difference(receiver->window_end, get_expected(arrival));
+	return to_edge < 0 || ((to_edge == 0 || open <= 0) && arrival->length > 0);
 }
 
 // RFC 5961 5.2: an acknowledgment may be older by the largest window that the receiver, as a
@@ -75,17 +83,36 @@ static bool is_ack_too_old(const struct tcp_endpoints *endpoints, const struct a
 	return age > 0 && (uint32_t)age > age_max;
 }
 
-// Whether the receiver looks at a segment at all, once its handshake is done.
-static bool is_acceptable(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+// Whether a segment has the next byte, and no FIN.
+static bool is_next(const struct arrival *arrival)
 {
+	uint32_t expected = get_expected(arrival);
+	return arrival->length > 0 && !tcp_has_flag(arrival->tcp, STELLAR_TCP_FIN) &&
+	       tcp_difference(arrival->start, expected) <= 0 &&
+	       tcp_difference(arrival->end, expected) > 0;
+}
+
+// What the receiver makes of a segment once its handshake is done. It leaves open two things that
+// receivers do differently, and that the answer to a segment with the next byte tells: whether it
+// may go on past the edge of the window (Linux: before 6.17 always, then when all was read), and
+// whether its acknowledgment may be too old (Linux: when it predicted the header).
+static uint8_t judge(const struct tcp_endpoints *endpoints, const struct arrival *arrival)
+{
+	const struct tcp_endpoint *receiver = arrival->receiver;
 	if (is_too_old(endpoints, arrival))
-		return false;
+		return TCP_PAYLOAD_REFUSED;
 	if (arrival->hot->packets[arrival->peer] == 0)
-		return true; // the other side takes another route: nothing is known
+		return TCP_PAYLOAD_TAKEN; // the other side takes another route: nothing is known
 	// What was never sent can't be acknowledged, RFC 9293 3.10.7.4.
-	return !is_beyond_window(arrival) && !is_ack_too_old(endpoints, arrival) &&
-	       tcp_difference(arrival->tcp->acknowledgment, arrival->hot->seq_end[arrival->peer]) <=
-		       0;
+	if (is_beyond_window(arrival) ||
+	    tcp_difference(arrival->tcp->acknowledgment, arrival->hot->seq_end[arrival->peer]) > 0)
+		return TCP_PAYLOAD_REFUSED;
+	if (is_ack_too_old(endpoints, arrival))
+		return is_next(arrival) ? TCP_PAYLOAD_PENDING : TCP_PAYLOAD_REFUSED;
+	if (receiver->has_window && is_next(arrival) &&
+	    tcp_difference(arrival->end, receiver->window_end) > 0)
+		return TCP_PAYLOAD_LIKELY;
+	return TCP_PAYLOAD_TAKEN;
 }
 
 // Whether the receiver believes a RST: it has the one number that it expects, RFC 5961 3.2; or, as
@@ -232,23 +259,31 @@ static struct tcp_outcome track_unacceptable(const struct session_hot *hot,
 	return outcome;
 }
 
-// Whether the receiver would go on with a segment: not a question of SYNs, which are the table's.
-static bool would_go_on(const struct tcp_endpoints *endpoints, const struct arrival *arrival,
-			unsigned options)
+// Whether a segment starts where the window ends: its header is looked at, its bytes are not.
+static bool is_at_edge(const struct arrival *arrival)
+{
+	return is_synchronized(arrival->hot->tcp_state) && arrival->receiver->has_window &&
+	       arrival->start == arrival->receiver->window_end;
+}
+
+// What the receiver makes of a segment: not a question of SYNs and RSTs, which are the table's.
+static uint8_t judge_any(const struct tcp_endpoints *endpoints, const struct arrival *arrival,
+			 unsigned options)
 {
 	const uint8_t decisive = STELLAR_TCP_SYN | STELLAR_TCP_RST | STELLAR_TCP_ACK;
 	uint8_t state = arrival->hot->tcp_state;
 	if ((arrival->tcp->flags & decisive) != STELLAR_TCP_ACK)
-		return true;
+		return TCP_PAYLOAD_TAKEN;
 	if (is_synchronized(state))
-		return is_acceptable(endpoints, arrival);
+		return judge(endpoints, arrival);
 	if (state != STELLAR_TCP_SYN_RECEIVED || arrival->own != STELLAR_FORWARD)
-		return true;
+		return TCP_PAYLOAD_TAKEN;
 	// The ACK that ends the handshake: RFC 9293 3.10.7.4, a wrong one draws a RST.
 	struct session_hot copy = *arrival->hot;
-	return !is_too_old(endpoints, arrival) && tcp_track(&copy, arrival->tcp, arrival->length,
-							    STELLAR_FORWARD, options | TCP_STRICT)
-								  .code == TCP_ACCEPTED;
+	struct tcp_outcome outcome = tcp_track(&copy, arrival->tcp, arrival->length,
+					       STELLAR_FORWARD, options | TCP_STRICT);
+	return outcome.code != TCP_ACCEPTED || is_too_old(endpoints, arrival) ? TCP_PAYLOAD_REFUSED
+									      : TCP_PAYLOAD_TAKEN;
 }
 
 struct tcp_outcome tcp_track_endpoints(struct session_hot *hot, struct tcp_endpoints *endpoints,
@@ -268,21 +303,33 @@ struct tcp_outcome tcp_track_endpoints(struct session_hot *hot, struct tcp_endpo
 		.own = own,
 		.peer = peer,
 	};
-	if (!would_go_on(endpoints, &arrival, options))
+	uint8_t judgement = judge_any(endpoints, &arrival, options);
+	if (judgement == TCP_PAYLOAD_REFUSED && is_at_edge(&arrival) &&
+	    (options & TCP_URGENT_INLINE) == 0)
+		keep_urgent(&arrival); // looked at before the bytes are dropped
+	if (judgement == TCP_PAYLOAD_REFUSED ||
+	    (judgement != TCP_PAYLOAD_TAKEN && (options & TCP_STRICT) != 0))
 		return track_unacceptable(hot, &arrival, options);
 	if (tcp_has_flag(tcp, STELLAR_TCP_RST) && is_synchronized(hot->tcp_state))
 		options |=
 			TCP_RST_JUDGED | (is_rst_exact(endpoints, &arrival) ? TCP_RST_BELIEVED : 0);
+	if (arrival.receiver->has_window && hot->packets[peer] != 0)
+		options |= TCP_ACCEPTABLE;
 	struct tcp_outcome outcome = tcp_track(hot, tcp, payload_length, direction, options);
 	if (outcome.code != TCP_ACCEPTED)
 		return outcome;
 	if (outcome.previous_state < STELLAR_TCP_ESTABLISHED)
 		keep_opening(endpoints, hot, &arrival, outcome.previous_state);
 	keep_window(endpoints, hot, tcp, own);
-	if (outcome.payload == TCP_PAYLOAD_TAKEN) {
-		keep_timestamp(endpoints, &arrival, acked);
-		if ((options & TCP_URGENT_INLINE) == 0)
-			keep_urgent(&arrival);
+	if (outcome.payload == TCP_PAYLOAD_TAKEN && judgement != TCP_PAYLOAD_TAKEN) {
+		outcome.payload = judgement;
+		return outcome;
 	}
+	bool taken = outcome.payload == TCP_PAYLOAD_TAKEN;
+	bool answered = outcome.previous_state == STELLAR_TCP_SYN_SENT && own == STELLAR_REVERSE;
+	if (taken)
+		keep_timestamp(endpoints, &arrival, acked);
+	if ((taken || (answered && outcome.state_changed)) && (options & TCP_URGENT_INLINE) == 0)
+		keep_urgent(&arrival);
 	return outcome;
 }

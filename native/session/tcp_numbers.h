@@ -11,9 +11,10 @@
 #include "session/table.h"
 #include "session/tcp.h"
 
-// Options of tcp_track_judged beside those of tcp.h: what tcp_track_endpoints found out.
+// Options of tcp_track beside those of tcp.h: what tcp_track_endpoints found out.
 #define TCP_RST_JUDGED 0x100u // whether a RST is believed is known
 #define TCP_RST_BELIEVED 0x200u // it is
+#define TCP_ACCEPTABLE 0x400u // the receiver goes on with it, by its own numbers
 
 static inline int32_t tcp_difference(uint32_t a, uint32_t b)
 {
@@ -36,8 +37,3 @@ static inline uint32_t tcp_get_window(const struct session_hot *hot, uint8_t dir
 	uint32_t window = (uint32_t)hot->max_window[direction] << tcp_get_scale(hot, direction);
 	return window > 0 ? window : 1;
 }
-
-// tcp_track, with those options.
-struct tcp_outcome tcp_track_judged(struct session_hot *hot, const struct packet_tcp *tcp,
-				    uint32_t payload_length, enum stellar_direction direction,
-				    unsigned options);

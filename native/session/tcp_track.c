@@ -82,8 +82,9 @@ enum tcp_input tcp_classify(const struct session_hot *hot, const struct packet_t
 	uint8_t state = hot->tcp_state;
 	bool syn = tcp_has_flag(tcp, STELLAR_TCP_SYN);
 	bool fin = tcp_has_flag(tcp, STELLAR_TCP_FIN);
+	// RFC 9293 3.10.7: it is looked at first, whatever else is set.
 	if (tcp_has_flag(tcp, STELLAR_TCP_RST))
-		return syn ? TCP_INPUT_INVALID : TCP_INPUT_RST;
+		return TCP_INPUT_RST;
 	if (syn && fin)
 		return TCP_INPUT_INVALID;
 	if (!tcp_has_flag(tcp, STELLAR_TCP_ACK)) {
@@ -236,8 +237,11 @@ static enum rst_effect get_rst_effect(const struct session_hot *hot, const struc
 	uint32_t sequence = segment->tcp->sequence;
 	int32_t distance = tcp_difference(sequence, hot->acked[segment->peer]);
 	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
+		// RFC 9293 3.5.2 group 2: with another number it answers an acknowledgment of
+		// something else, and its sender waits on.
 		if (segment->own == STELLAR_FORWARD)
-			return RST_BELIEVED; // nothing to protect yet
+			return sequence == hot->seq_end[STELLAR_FORWARD] ? RST_BELIEVED
+									 : RST_CHALLENGED;
 		// RFC 9293 3.10.7.3: believed only when it acknowledges the SYN.
 		return tcp_has_flag(segment->tcp, STELLAR_TCP_ACK) &&
 				       is_syn_acknowledged(hot, segment)
@@ -249,6 +253,9 @@ static enum rst_effect get_rst_effect(const struct session_hot *hot, const struc
 		return distance >= 0 && (uint32_t)distance < tcp_get_window(hot, segment->peer)
 			       ? RST_BELIEVED
 			       : RST_OUTSIDE;
+	// Likewise a responder's: it gives up with its own next number.
+	if (hot->tcp_state == STELLAR_TCP_SYN_RECEIVED)
+		return sequence == hot->seq_end[STELLAR_REVERSE] ? RST_BELIEVED : RST_CHALLENGED;
 	if ((options & TCP_RST_BELIEVED) != 0)
 		return RST_BELIEVED;
 	if (distance < 0 || tcp_difference(sequence, hot->seq_end[segment->own]) > 0)
@@ -356,10 +363,12 @@ static void move_numbers(struct session_hot *hot, const struct segment *segment)
 // The originator's ACK of the answer to its first SYN. The second was nobody's.
 static bool is_first_completed(const struct session_hot *hot, const struct segment *segment)
 {
+	uint32_t first = hot->acked[STELLAR_FORWARD];
+	uint32_t edge = first + tcp_get_window(hot, STELLAR_REVERSE);
 	return hot->syn_moved && hot->max_window[STELLAR_REVERSE] != 0 &&
 	       segment->ack == hot->seq_end[STELLAR_REVERSE] &&
-	       (uint32_t)tcp_difference(segment->tcp->sequence, hot->acked[STELLAR_FORWARD]) <
-		       tcp_get_window(hot, STELLAR_REVERSE);
+	       tcp_difference(segment->end, first) >= (segment->tcp->sequence != first) &&
+	       tcp_difference(segment->tcp->sequence, edge) < 0;
 }
 
 static void complete_first(struct session_hot *hot, const struct segment *segment)
@@ -453,7 +462,7 @@ static struct tcp_outcome track_numbers(struct session_hot *hot, const struct se
 	if (hot->tcp_state == STELLAR_TCP_SYN_SENT) {
 		hot->seq_end[segment->peer] = segment->ack; // of the SYN it takes, were there two
 		answer_numbers(hot, segment);
-	} else if (inside) {
+	} else if (inside || (options & TCP_ACCEPTABLE) != 0) {
 		follow_inside(hot, segment);
 	} else {
 		follow_outside(hot, segment);
@@ -493,6 +502,9 @@ static struct tcp_outcome track_any(struct session_hot *hot, const struct packet
 	}
 	if (next == TCP_NEXT_REOPEN)
 		return refuse(hot, TCP_REOPEN, false);
+	if (segment.input == TCP_INPUT_RST && tcp_has_flag(tcp, STELLAR_TCP_SYN) &&
+	    (options & TCP_STRICT) != 0)
+		return refuse(hot, TCP_INVALID, false); // nobody means it
 	if (segment.input == TCP_INPUT_RST)
 		return track_rst(hot, &segment, next, options);
 	if (has_no_numbers(state, segment.input))

@@ -32,6 +32,8 @@ class ReplayOptions:
     policy_image: bytes | None = None
     inline: bool = False
     """Verdicts bite: what is dropped is not forwarded."""
+    midstream: bool = True
+    """TCP sessions may begin with something else than a SYN."""
     verify_checksums: bool = True
     workers: int = 1
     """How many judge the packets. The events of each session are the same for any number."""
@@ -107,6 +109,7 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
         full_action=options.full_action,
         verify_checksums=options.verify_checksums,
         inline=options.inline,
+        midstream=options.midstream,
         hash_seed=_HASH_SEED,
         limits=options.limits,
         target_profile=options.target_profile,

@@ -294,7 +294,7 @@ int driver_stream_insert(void *opaque, uint32_t sequence, const uint8_t *data, u
 			 uint8_t *ret_bytes, uint32_t *ret_length)
 {
 	struct stream_driver *driver = opaque;
-	const struct stream_segment segment = {sequence, length, data};
+	const struct stream_segment segment = {sequence, length, data, false};
 	struct stream_chunk chunk;
 	int result = stream_insert(&driver->memory, &driver->direction, &segment, &chunk);
 

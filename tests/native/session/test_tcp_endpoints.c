@@ -125,6 +125,8 @@ static void check(const struct expectation *expectations, size_t count, bool sta
 	check(expectations, sizeof(expectations) / sizeof((expectations)[0]), stamped)
 #define TAKEN TCP_PAYLOAD_TAKEN
 #define REFUSED TCP_PAYLOAD_REFUSED
+#define PENDING TCP_PAYLOAD_PENDING
+#define LIKELY TCP_PAYLOAD_LIKELY
 
 static void test_window_decides(void **state)
 {
@@ -136,6 +138,7 @@ static void test_window_decides(void **state)
 		{{F, ACK, edge, 101, 1, 0, 0}, REFUSED, TCP_INVALID},
 		{{F, ACK, edge + 1, 101, 0, 0, 0}, REFUSED, TCP_INVALID},
 		{{F, ACK, edge - 1, 101, 2, 0, 0}, TAKEN, TCP_INVALID}, // across: it may have room
+		{{F, ACK, 101, 101, WINDOW + 1, 0, 0}, LIKELY, TCP_INVALID},
 		{{F, ACK, 50, 101, 60, 0, 0}, TAKEN, TCP_ACCEPTED}, // the end is new
 		{{F, ACK, 1, 101, 99, 0, 0}, REFUSED, TCP_ACCEPTED}, // an old retransmission
 		{{R, ACK, 101 + WINDOW, 101, 1, 0, 0}, REFUSED, TCP_INVALID},
@@ -149,9 +152,11 @@ static void test_acknowledgment_decides(void **state)
 	const struct expectation expectations[] = {
 		{{F, ACK, 101, 102, 50, 0, 0}, REFUSED, TCP_INVALID}, // never sent
 		{{F, ACK, 101, 1, 50, 0, 0}, TAKEN, TCP_ACCEPTED}, // old
-		{{F, ACK, 101, 0, 50, 0, 0}, REFUSED, TCP_INVALID}, // older than all that was sent
+		{{F, ACK, 101, 0, 50, 0, 0}, PENDING, TCP_INVALID}, // older than all that was sent
+		{{F, ACK, 102, 0, 50, 0, 0}, REFUSED, TCP_INVALID},
+		{{F, FIN, 101, 0, 50, 0, 0}, REFUSED, TCP_INVALID},
 		{{R, ACK, 101, 0, 50, 0, 0}, TAKEN, TCP_ACCEPTED}, // the SYN counts
-		{{R, ACK, 101, UINT32_MAX, 50, 0, 0}, REFUSED, TCP_INVALID},
+		{{R, ACK, 101, UINT32_MAX, 50, 0, 0}, PENDING, TCP_INVALID},
 		{{F, FIN, 101, 102, 0, 0, 0}, REFUSED, TCP_INVALID},
 	};
 	(void)state;
@@ -168,7 +173,9 @@ static void test_old_timestamps_are_refused(void **state)
 		{{F, ACK, 101, 101, 50, 2, 0}, REFUSED, TCP_INVALID},
 		{{R, FIN, 101, 101, 0, 2, 0}, REFUSED, TCP_INVALID},
 		{{F, ACK, 101, 101, 50, INT32_MAX, 0}, REFUSED, TCP_INVALID},
-		{{F, ACK, 101, 101, 0, 2, 0}, REFUSED, TCP_ACCEPTED}, // nothing in it
+		{{F, ACK, 101, 101, 0, 2, 0}, TAKEN, TCP_ACCEPTED}, // overtaken, nothing in it
+		{{F, ACK, 101, 101, 0, 241, 0}, REFUSED, TCP_ACCEPTED},
+		{{F, ACK, 102, 101, 0, 2, 0}, REFUSED, TCP_ACCEPTED},
 	};
 	(void)state;
 	CHECK(expectations, true);

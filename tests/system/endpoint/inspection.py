@@ -14,9 +14,10 @@ import stellar
 from stellar.engine.replay import ReplayOptions, run
 
 RECORDER = Path(__file__).parent / "recorder.c"
+RECORDS = "STELLAR_TEST_RECORDS"
+"""Environment variable that names the file recorder.c writes."""
 
 _PACKAGE = Path(stellar.__file__).parent
-_RECORDS = "STELLAR_TEST_RECORDS"  # recorder.c reads it
 _START_NS = 1_700_000_000_000_000_000
 _STEP_NS = 1_000  # between two packets: thousands of cases fit in the shortest timeout
 _PCAP_NANOSECONDS = 0xA1B23C4D
@@ -66,10 +67,12 @@ def inspect(
     capture, records = into / "packets.pcap", into / "records.json"
     write_capture(capture, packets, times_ns)
     records.write_bytes(b"")
-    os.environ[_RECORDS] = str(records)
-    result = run(ReplayOptions(captures=[capture], plugins=[_recorder(into, events)], **options))
+    os.environ[RECORDS] = str(records)
+    result = run(
+        ReplayOptions(captures=[capture], plugins=[compile_plugin(into, events)], **options)
+    )
     assert result.problems == [] and result.imbalance == 0
-    return Inspected([_call(line) for line in records.open()], result.stats)
+    return Inspected(read_calls(records), result.stats)
 
 
 def write_capture(
@@ -85,20 +88,33 @@ def write_capture(
             file.write(packet)
 
 
-def _recorder(into: Path, events: Sequence[str]) -> Path:
+def compile_plugin(into: Path, events: Sequence[str]) -> Path:
+    """The recorder for these events."""
     plugin = into / f"{'-'.join(events)}.so"
     if plugin.exists():
         return plugin
-    libraries = _PACKAGE / "_native"
     wanted = "|".join(f"STELLAR_EVENT_BIT(STELLAR_EVENT_{name.upper()})" for name in events)
     subprocess.run(
-        ["gcc", "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror",
-         "-shared", "-fPIC", "-fvisibility=hidden", f"-I{_PACKAGE / 'include'}",
-         f"-DEVENTS=({wanted})", str(RECORDER), "-o", str(plugin), f"-L{libraries}", "-lstellar",
-         f"-Wl,-rpath,{libraries}"],
+        ["gcc", *link_options(), f"-DEVENTS=({wanted})", "-fvisibility=hidden", str(RECORDER),
+         "-o", str(plugin)],
         check=True,
     )  # fmt: skip
     return plugin
+
+
+def link_options() -> list[str]:
+    """For gcc: a shared object against the installed headers and library."""
+    libraries = _PACKAGE / "_native"
+    return [
+        "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-shared",
+        "-fPIC", f"-I{_PACKAGE / 'include'}", f"-L{libraries}", "-Wl,--no-as-needed", "-lstellar",
+        f"-Wl,-rpath,{libraries}",
+    ]  # fmt: skip
+
+
+def read_calls(records: Path) -> list[Call]:
+    """What a recorder wrote."""
+    return [_call(line) for line in records.open()]
 
 
 def _call(line: str) -> Call:
