@@ -102,6 +102,65 @@ uint8_t packet_get_tcp_flags(const struct packet *packet)
 	return packet->protocol == 6 && packet->has_transport ? packet->tcp.flags : 0;
 }
 
+uint16_t packet_get_tcp_window(const struct packet *packet)
+{
+	return packet->protocol == 6 && packet->has_transport ? packet->tcp.window : 0;
+}
+
+// RFC 9293 3.1: kind, length of the whole option, content; 0 ends the list, 1 stands alone.
+static const uint8_t *find_option(const uint8_t *options, size_t size, uint8_t kind,
+				  size_t *ret_length)
+{
+	size_t at = 0;
+	while (at < size && options[at] != 0) {
+		if (options[at] == 1) {
+			at++;
+			continue;
+		}
+		size_t length = size - at >= 2 ? options[at + 1] : 0;
+		if (length < 2 || length > size - at)
+			return NULL;
+		if (options[at] == kind) {
+			*ret_length = length - 2;
+			return options + at + 2;
+		}
+		at += length;
+	}
+	return NULL;
+}
+
+const uint8_t *packet_get_tcp_option(const struct packet *packet, uint8_t kind, size_t *ret_length)
+{
+	const uint32_t fixed = 20;
+	size_t length = 0;
+	const uint8_t *content = NULL;
+	if (packet->protocol == 6 && packet->has_transport && kind > 1 &&
+	    packet->tcp.header_length > fixed &&
+	    packet->transport_offset + fixed <= packet->frame.length) {
+		size_t size = packet->tcp.header_length - fixed;
+		size_t there = packet->frame.length - packet->transport_offset - fixed;
+		content = find_option(packet->frame.data + packet->transport_offset + fixed,
+				      size < there ? size : there, kind, &length);
+	}
+	if (ret_length != NULL)
+		*ret_length = length;
+	return content;
+}
+
+uint8_t packet_get_ttl(const struct packet *packet)
+{
+	return packet->ip_version != 0 ? packet->ttl : 0;
+}
+
+uint8_t packet_get_ecn(const struct packet *packet)
+{
+	if (packet->ip_version == 0 || packet->network_offset == PACKET_NO_OFFSET ||
+	    (uint64_t)packet->network_offset + 2 > packet->frame.length)
+		return 0;
+	uint8_t byte = packet->frame.data[packet->network_offset + 1];
+	return packet->ip_version == 4 ? byte & 3u : byte >> 4 & 3u;
+}
+
 const uint8_t *packet_get_payload(const struct packet *packet, size_t *ret_length)
 {
 	if (ret_length)

@@ -227,6 +227,20 @@ STELLAR_PUBLIC int packet_get_destination(const struct packet *packet,
 // STELLAR_TCP_* flags, or 0 when it is not TCP.
 STELLAR_PUBLIC uint8_t packet_get_tcp_flags(const struct packet *packet);
 
+// Window as in the TCP header, not scaled, or 0 when it is not TCP.
+STELLAR_PUBLIC uint16_t packet_get_tcp_window(const struct packet *packet);
+
+// What a TCP option of a kind says, the first there is: the bytes behind its kind and length. NULL
+// when it is absent, malformed or cut; ret_length in bytes, 0 then, may be NULL. An option that
+// says nothing (4: selective acknowledgment permitted) is a pointer and 0. Kinds 0 and 1 are none.
+STELLAR_PUBLIC const uint8_t *packet_get_tcp_option(const struct packet *packet, uint8_t kind,
+						    size_t *ret_length);
+
+// Of the innermost IP header: time to live or hop limit, and the ECN codepoint (RFC 3168; 0: not
+// capable, 1: ECT(1), 2: ECT(0), 3: congestion experienced). 0 when it is not IP.
+STELLAR_PUBLIC uint8_t packet_get_ttl(const struct packet *packet);
+STELLAR_PUBLIC uint8_t packet_get_ecn(const struct packet *packet);
+
 // Payload of the innermost transport header, trimmed to the IP length; NULL and 0 when empty.
 STELLAR_PUBLIC const uint8_t *packet_get_payload(const struct packet *packet, size_t *ret_length);
 

@@ -51,6 +51,34 @@ function methods.tcp_flags(self)
     return C.packet_get_tcp_flags(call.packet)
 end
 
+function methods.tcp_window(self)
+    view.check(self, "packet")
+    return C.packet_get_tcp_window(call.packet)
+end
+
+-- What a TCP option says as a string, nil when it is absent.
+function methods.tcp_option(self, kind)
+    view.check(self, "packet")
+    if type(kind) ~= "number" or kind ~= kind or kind < 0 or kind > 255 then
+        error("packet:tcp_option: expected a kind from 0 to 255", 2)
+    end
+    local data = C.packet_get_tcp_option(call.packet, kind, length_out)
+    if data == nil then
+        return nil
+    end
+    return view.text(data, length_out[0], PAYLOAD_MAX_BYTES)
+end
+
+function methods.ttl(self)
+    view.check(self, "packet")
+    return C.packet_get_ttl(call.packet)
+end
+
+function methods.ecn(self)
+    view.check(self, "packet")
+    return C.packet_get_ecn(call.packet)
+end
+
 -- An endpoint, or nil when the packet is not IP.
 function methods.source(self)
     view.check(self, "packet")

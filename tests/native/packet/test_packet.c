@@ -93,6 +93,53 @@ static void test_flags_are_of_tcp_only(void **state)
 	assert_int_equal(packet_get_tcp_flags(&packet), 0);
 }
 
+static const uint8_t stamped[] = {
+	0x45, 0x03, 0x00, 0x38, 0x00, 0x01, 0x40, 0x00, 0x3f, 0x06, 0x00, 0x00, 192, 0, 2,
+	1,    198,  51,	  100,	1,    0x9c, 0x40, 0x00, 0x50, 0,    0,	  0,	1,   0, 0,
+	0,    2,    0x90, 0x18, 0x12, 0x34, 0,	  0,	0,    0,    1,	  1,	4,   2, 8,
+	10,   'v',  'a',  'l',	'u',  'e',  'c',  'h',	'o',  3,    9, // the last says that it goes
+								       // on beyond the header
+};
+
+static void decode_stamped(struct packet *packet, uint32_t length)
+{
+	*packet = (struct packet){.frame = {.data = guard_place(&guard, stamped, length),
+					    .length = length,
+					    .wire_length = sizeof(stamped),
+					    .link_type = 101}};
+	packet_decode(packet, false);
+}
+
+static void test_tcp_options_are_found_by_kind(void **state)
+{
+	struct packet packet;
+	size_t length = 99;
+	decode_stamped(&packet, sizeof(stamped));
+
+	assert_memory_equal(packet_get_tcp_option(&packet, 8, &length), "valuecho", 8);
+	assert_int_equal(length, 8);
+	assert_non_null(packet_get_tcp_option(&packet, 4, &length));
+	assert_int_equal(length, 0);
+	assert_null(packet_get_tcp_option(&packet, 3, &length));
+	assert_null(packet_get_tcp_option(&packet, 1, NULL));
+	assert_null(packet_get_tcp_option(&packet, 254, NULL));
+	assert_int_equal(packet_get_tcp_window(&packet), 0x1234);
+}
+
+static void test_time_to_live_and_congestion_are_of_ip(void **state)
+{
+	struct packet packet;
+	decode_stamped(&packet, sizeof(stamped));
+	assert_int_equal(packet_get_ttl(&packet), 0x3f);
+	assert_int_equal(packet_get_ecn(&packet), 3);
+
+	sample_decode(&guard, SAMPLE_ARP, &packet);
+	assert_int_equal(packet_get_ttl(&packet), 0);
+	assert_int_equal(packet_get_ecn(&packet), 0);
+	assert_int_equal(packet_get_tcp_window(&packet), 0);
+	assert_null(packet_get_tcp_option(&packet, 8, NULL));
+}
+
 static void test_payload_is_null_when_empty(void **state)
 {
 	struct packet packet;
@@ -160,6 +207,8 @@ int main(void)
 		cmocka_unit_test(test_endpoints_are_address_and_port),
 		cmocka_unit_test(test_packet_without_ip_has_no_endpoints),
 		cmocka_unit_test(test_flags_are_of_tcp_only),
+		cmocka_unit_test(test_tcp_options_are_found_by_kind),
+		cmocka_unit_test(test_time_to_live_and_congestion_are_of_ip),
 		cmocka_unit_test(test_payload_is_null_when_empty),
 		cmocka_unit_test(test_decode_events_are_the_bits),
 		cmocka_unit_test(test_group_and_verdict_are_of_the_record),

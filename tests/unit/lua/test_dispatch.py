@@ -93,6 +93,8 @@ def test_context_is_a_session_s_own_and_begins_at_zero(drive: Drive) -> None:
         ("udp_data", 'event:data() == "question" and event:name() == "udp_data"'),
         ("udp_data", 'packet:payload() == "question" and packet:payload(4) == "ques"'),
         ("udp_data", "packet:tcp_flags() == 0 and session:tcp_state() == nil"),
+        ("udp_data", "packet:tcp_window() == 0 and packet:tcp_option(8) == nil"),
+        ("udp_data", "packet:ttl() == 64 and packet:ecn() == 0"),
     ],
 )
 def test_views_tell_what_the_engine_knows(drive: Drive, event: str, truth: str) -> None:
