@@ -36,6 +36,8 @@ void session_family_raise(struct worker *worker);
 
 // Close a session, its descendants first.
 void session_stage_close(struct worker *worker, uint32_t index, uint8_t reason);
+// Close one that makes room: reason evicted, or its own when it was over.
+void session_stage_evict(struct worker *worker, uint32_t index);
 // Close all, families by their oldest.
 void session_stage_close_all(struct worker *worker, uint8_t reason);
 

@@ -58,6 +58,8 @@ void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t re
 	if ((session.hot->flags & SESSION_RESUMED) != 0)
 		session_stage_resume(worker, &session);
 	session_set_closing_reason(&session, reason);
+	if (session.hot->state == STELLAR_SESSION_OPENING)
+		opening_guard_leave(worker, index);
 	stream_stage_end(worker, &session);
 	record_session(worker, &session, reason);
 	session.hot->state = STELLAR_SESSION_CLOSING;
@@ -178,6 +180,15 @@ static void raise_event(struct worker *worker, uint8_t type)
 	plugin_queue(worker, &event, NULL);
 }
 
+void session_stage_evict(struct worker *worker, uint32_t index)
+{
+	uint8_t reason = (uint8_t)session_hot_closing_reason(&worker->table->hot[index]);
+
+	// One that was over only waited for stray segments.
+	session_stage_close(worker, index,
+			    reason == STELLAR_CLOSED_TIMEOUT ? STELLAR_CLOSED_EVICTED : reason);
+}
+
 // No room: the declared action. Returns 0 when a victim made room.
 static int make_room(struct worker *worker, struct packet *packet)
 {
@@ -191,7 +202,7 @@ static int make_room(struct worker *worker, struct packet *packet)
 		uint32_t victim = session_table_pick_victim(worker->table);
 
 		if (victim != SESSION_NONE) {
-			session_stage_close(worker, victim, STELLAR_CLOSED_EVICTED);
+			session_stage_evict(worker, victim);
 			return 0;
 		}
 	}
@@ -221,6 +232,7 @@ void session_stage_begin(struct worker *worker, const struct packet *packet, uin
 			memory_order_relaxed);
 	worker->ledger.sessions.created++;
 	worker->ledger.sessions.active++;
+	opening_guard_enter(worker, index);
 	if (worker->expectations.count != 0)
 		expect_meet(worker, index);
 }
@@ -233,6 +245,12 @@ static int open_session(struct worker *worker, struct packet *packet, size_t pos
 		refuse(packet, STELLAR_DROPPED_TCP_INVALID);
 		return -ENOENT;
 	}
+	if (!opening_guard_admits(&worker->opening, &packet->source)) {
+		worker->ledger.sessions.source_limited++;
+		refuse(packet, STELLAR_DROPPED_SESSION_LIMIT);
+		return -ENOENT;
+	}
+	opening_guard_sweep(worker);
 	int result = session_table_insert(worker->table, &worker->keys[position],
 					  worker->hashes[position], worker->now_ns, ret_index);
 
@@ -276,6 +294,8 @@ static void change_state(struct worker *worker, struct session *session)
 	if (next == session->hot->state)
 		return;
 	previous_timeout_ms = session_table_get_timeout_ms(worker->table, session->index);
+	if (session->hot->state == STELLAR_SESSION_OPENING)
+		opening_guard_leave(worker, session->index);
 	session->hot->state = (uint8_t)next & 3u;
 	session_table_rearm(worker->table, session->index, previous_timeout_ms);
 	if (next == STELLAR_SESSION_ACTIVE)

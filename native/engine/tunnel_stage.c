@@ -101,6 +101,8 @@ void tunnel_stage_raise(struct worker *worker)
 	if (worker->outer_is_new)
 		raise(worker, STELLAR_EVENT_SESSION_OPENING);
 	if (next != outer->hot->state) {
+		if (outer->hot->state == STELLAR_SESSION_OPENING)
+			opening_guard_leave(worker, outer->index);
 		outer->hot->state = (uint8_t)next & 3u;
 		session_table_rearm(worker->table, outer->index, previous_timeout_ms);
 		raise(worker, STELLAR_EVENT_SESSION_ACTIVE);

@@ -440,6 +440,8 @@ static void count_sessions(struct worker *worker)
 		uint32_t generation = table->cold[index].generation;
 
 		table->hot[index].flags |= SESSION_RESUMED;
+		if (table->hot[index].state == STELLAR_SESSION_OPENING)
+			opening_guard_enter(worker, index);
 		if (generation != 0)
 			atomic_fetch_add_explicit(
 				&worker->generation_sessions[generation % POLICY_SETS_MAX], 1,

@@ -24,6 +24,7 @@
 
 #include "engine/handoff.h"
 #include "engine/defragment_stage.h"
+#include "engine/opening_guard.h"
 #include "engine/output.h"
 #include "engine/plugin_host.h"
 #include "engine/policy_swap.h"
@@ -122,6 +123,7 @@ struct worker {
 	uint32_t id;
 	uint64_t now_ns; // engine time, never goes back
 	struct session_table *table;
+	struct opening_guard opening;
 
 	// The burst in hand.
 	struct packet packets[STELLAR_BURST_MAX];

@@ -505,6 +505,14 @@ static bool is_victim(const struct session_hot *hot)
 	       (hot->flags & (SESSION_LOCKED | SESSION_HAS_CHILDREN)) == 0;
 }
 
+// A TCP session that is over and waits for stray segments.
+static bool is_ended(const struct session_hot *hot)
+{
+	return hot->version != 0 &&
+	       (hot->tcp_state == STELLAR_TCP_TIME_WAIT || hot->tcp_state == STELLAR_TCP_CLOSED) &&
+	       (hot->flags & (SESSION_LOCKED | SESSION_HAS_CHILDREN)) == 0;
+}
+
 // Nobody young is left: of the next few lines, who has been silent longest.
 static uint32_t scan_for_victim(struct session_table *table)
 {
@@ -514,7 +522,7 @@ static uint32_t scan_for_victim(struct session_table *table)
 	for (uint32_t i = 0; i < SESSION_VICTIM_WORK && i < table->used_count; i++) {
 		table->victim_hand = table->victim_hand % table->used_count + 1;
 		const struct session_hot *hot = &table->hot[table->victim_hand];
-		if (is_victim(hot) &&
+		if ((is_victim(hot) || is_ended(hot)) &&
 		    (victim == SESSION_NONE || now - hot->last_seen_ms > longest)) {
 			victim = table->victim_hand;
 			longest = now - hot->last_seen_ms;
@@ -523,19 +531,23 @@ static uint32_t scan_for_victim(struct session_table *table)
 	return victim;
 }
 
-uint32_t session_table_pick_victim(struct session_table *table)
+uint32_t session_table_get_oldest_opening(struct session_table *table)
 {
 	for (uint32_t i = 0; i < SESSION_VICTIM_WORK; i++) {
 		uint32_t oldest = timer_wheel_get_queue_head(&table->wheel);
-		if (oldest == SESSION_NONE)
-			break;
-		if (is_victim(&table->hot[oldest]))
+		if (oldest == SESSION_NONE || is_victim(&table->hot[oldest]))
 			return oldest;
 		// It is established, or locked: it waits for its time elsewhere.
 		timer_wheel_remove(&table->wheel, oldest);
 		timer_wheel_insert(&table->wheel, oldest);
 	}
-	return scan_for_victim(table);
+	return SESSION_NONE;
+}
+
+uint32_t session_table_pick_victim(struct session_table *table)
+{
+	uint32_t oldest = session_table_get_oldest_opening(table);
+	return oldest != SESSION_NONE ? oldest : scan_for_victim(table);
 }
 
 void session_table_rearm(struct session_table *table, uint32_t index, uint32_t previous_timeout_ms)

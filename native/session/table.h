@@ -43,7 +43,7 @@
 //	if (index != SESSION_NONE) { close it, reason evicted; insert again }
 // Victims are sessions in OPENING that are not locked and have no children: the oldest of those
 // younger than the shortest opening timeout, then, when there is none, one that a short scan comes
-// across. One call looks at SESSION_VICTIM_WORK sessions in either way at most; none found means
+// across, which takes TCP sessions that are over (TIME_WAIT, CLOSED), too. One call looks at SESSION_VICTIM_WORK sessions in either way at most; none found means
 // drop_new.
 //
 // Second keys (aliases). session_table_add_alias makes a session answer to a second key as well.
@@ -284,6 +284,9 @@ static inline uint32_t session_table_lookup(const struct session_table *table,
 // table is full (see session_table_pick_victim); -ENOMEM.
 int session_table_insert(struct session_table *table, const struct session_key *key, uint64_t hash,
 			 uint64_t time_ns, uint32_t *ret_index);
+
+// The oldest session in OPENING that is still in its first timeout and may go, or SESSION_NONE.
+uint32_t session_table_get_oldest_opening(struct session_table *table);
 
 // Who goes when the table is full, or SESSION_NONE. The session is untouched, but its place among
 // the victims may be gone: close it.

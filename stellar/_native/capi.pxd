@@ -49,6 +49,10 @@ cdef extern from "stellar/stats.h" nogil:
         uint64_t expectations_refused
         uint64_t resumed
         uint64_t torn
+        uint64_t opening
+        uint64_t source_limited
+        uint64_t flood
+        uint64_t floods
 
     struct stream_stats:
         uint64_t opened
@@ -139,6 +143,7 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t expectations_session
         uint64_t children_session
         uint64_t handoff_frames
+        uint64_t source_opening
         uint64_t ttl_min
 
     enum: STELLAR_TARGET_PROFILE_COUNT

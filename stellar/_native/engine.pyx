@@ -347,6 +347,10 @@ cdef class Engine:
             "expectations_refused": stats.expectations_refused,
             "resumed": stats.resumed,
             "torn": stats.torn,
+            "opening": stats.opening,
+            "source_limited": stats.source_limited,
+            "flood": stats.flood,
+            "floods": stats.floods,
         }
 
     def event_counts(self):

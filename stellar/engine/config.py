@@ -124,6 +124,7 @@ class EngineLimits:
     expectations_session: int = _limit("sessions announced by one session", 64)
     children_session: int = _limit("sessions derived from one session", 65_536)
     handoff_frames: int = _limit("frames of a worker that others have in hand", 1024)
+    source_opening: int = _limit("sessions in OPENING that one source address began", 16_384)
     ttl_min: int = _limit("time to live that a packet needs to reach its receiver", 1)
 
 

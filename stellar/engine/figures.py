@@ -12,7 +12,7 @@ _SUMMED = ("received", "generated", "forwarded", "local", "held")
 _SESSIONS = (
     "created", "active", "evicted", "untracked", "children", "orphaned", "expectations",
     "expectations_announced", "expectations_met", "expectations_expired", "expectations_refused",
-    "resumed", "torn",
+    "resumed", "torn", "opening", "source_limited", "flood", "floods",
 )  # fmt: skip
 
 

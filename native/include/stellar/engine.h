@@ -70,6 +70,7 @@ struct session_timeouts {
 	X(expectations_session, 64, "of those, announced by one session") \
 	X(children_session, 65536, "sessions derived from one") \
 	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker") \
+	X(source_opening, 16384, "sessions in OPENING that one source address began") \
 	X(ttl_min, 1, "not a limit of memory: time to live a packet needs to reach its receiver")
 // clang-format on
 

@@ -107,6 +107,10 @@ struct session_stats {
 	uint64_t expectations_refused; // a limit, or no memory
 	uint64_t resumed; // taken over from an engine that died: active, but not created
 	uint64_t torn; // found and not taken over: in change when it died, or damaged
+	uint64_t opening; // a level: in OPENING now
+	uint64_t source_limited; // packets of sources that have too many in OPENING
+	uint64_t flood; // a level: workers in flood mode (half of their table is in OPENING)
+	uint64_t floods; // times a worker went into it
 };
 
 // Counters of TCP streams that were put in order because some plugin wanted their bytes.
