@@ -324,16 +324,14 @@ static bool take_whole(struct worker *worker, struct packet *packet, struct data
 	return true;
 }
 
-bool defragment_stage(struct worker *worker, size_t position)
+// Go on while what is in hand is a fragment, or becomes one again when it is put together. Returns
+// whether a packet is left to be judged.
+static bool put_together(struct worker *worker, struct packet *packet)
 {
 	struct defragment_stage *stage = worker->defragment;
-	struct packet *packet = &worker->packets[position];
 	struct defragment_result result;
 	struct fragment fragment;
 
-	memset(&worker->current, 0, sizeof(worker->current));
-	stage->datagram = NULL;
-	stage->lent = packet->frame;
 	for (int depth = 0; packet->is_fragment && is_fit(worker, packet); depth++) {
 		struct datagram *carrier = stage->datagram;
 
@@ -367,12 +365,32 @@ bool defragment_stage(struct worker *worker, size_t position)
 		if (!take_whole(worker, packet, result.datagram))
 			return false;
 	}
-	if (packet->is_reassembled) {
-		packet->datagram = stage->datagram;
-		packet->frame_count = datagram_count_frames(stage->datagram);
-		prepare_key(worker, position);
-	}
 	return true;
+}
+
+bool defragment_stage(struct worker *worker, size_t position)
+{
+	struct defragment_stage *stage = worker->defragment;
+	struct packet *packet = &worker->packets[position];
+
+	memset(&worker->current, 0, sizeof(worker->current));
+	stage->datagram = NULL;
+	stage->lent = packet->frame;
+	bool is_left = put_together(worker, packet);
+
+	if (!packet->is_reassembled)
+		return is_left;
+	packet->datagram = stage->datagram;
+	if (stage->datagram == NULL) {
+		// It was a fragment again, and is kept or given up: its frame goes as it came.
+		packet->is_reassembled = false;
+		packet->frame = stage->lent;
+		return is_left;
+	}
+	packet->frame_count = datagram_count_frames(stage->datagram);
+	if (is_left)
+		prepare_key(worker, position);
+	return is_left;
 }
 
 static void count_frame(struct worker *worker, const struct session *session, uint32_t wire_length)
