@@ -43,8 +43,8 @@
 //	if (index != SESSION_NONE) { close it, reason evicted; insert again }
 // Victims are sessions in OPENING that are not locked and have no children: the oldest of those
 // younger than the shortest opening timeout, then, when there is none, one that a short scan comes
-// across, which takes TCP sessions that are over (TIME_WAIT, CLOSED), too. One call looks at SESSION_VICTIM_WORK sessions in either way at most; none found means
-// drop_new.
+// across, which takes TCP sessions that are over (TIME_WAIT, CLOSED), too. One call looks at
+// SESSION_VICTIM_WORK sessions in either way at most; none found means drop_new.
 //
 // Second keys (aliases). session_table_add_alias makes a session answer to a second key as well.
 // The alias stands in the extension; its index entry leads to the same session, whose hot line says
