@@ -188,6 +188,81 @@ static void test_what_is_held_at_the_end_is_dropped(void **state)
 	harness_close(&harness);
 }
 
+// A fragment in a tunnel (IPIP) whose own datagram comes in two pieces.
+static void send_tunneled_piece(struct harness *harness, uint16_t id, bool is_last)
+{
+	uint8_t inner[FRAME_SIZE];
+	uint8_t frame[14 + 20 + 24];
+
+	build(inner, id, is_last, false);
+	for (uint16_t part = 0; part < 2; part++) {
+		uint16_t length = part == 0 ? 24 : 12;
+		uint8_t *ip = frame + 14;
+
+		memcpy(frame, inner, 14 + 20);
+		store_be16(ip + 2, 20 + length);
+		store_be16(ip + 4, (uint16_t)(id * 2 + is_last));
+		store_be16(ip + 6, part == 0 ? 0x2000 : 3);
+		ip[9] = 4;
+		store_be16(ip + 10, 0);
+		store_be16(ip + 10, checksum_fold(checksum_partial(ip, 20, 0)));
+		memcpy(ip + 20, inner + 14 + part * 24, length);
+		harness_send(harness, frame, 34u + length, false);
+	}
+}
+
+static void test_fragments_in_fragments_pass_on_a_tap(void **state)
+{
+	struct engine_config config;
+	struct harness harness;
+
+	engine_config_init(&config);
+	config.is_inline = false;
+	harness_open(&harness, &config);
+	harness_start(&harness);
+	send_tunneled_piece(&harness, 1, false);
+	send_tunneled_piece(&harness, 1, true);
+	send_tunneled_piece(&harness, 2, false);
+
+	assert_int_equal(harness_drain(&harness, true), 6);
+	assert_int_equal(harness_balance(&harness).held, 0);
+	harness_close(&harness);
+}
+
+// From no room at all to room for all: what finds none is refused with all that it came in.
+// Returns the frames that left.
+static uint64_t send_in_memory(uint64_t memory_bytes, bool is_inline)
+{
+	struct engine_config config;
+	struct harness harness;
+
+	engine_config_init(&config);
+	config.is_inline = is_inline;
+	config.limits.fragment_memory_bytes = memory_bytes;
+	harness_open(&harness, &config);
+	harness_start(&harness);
+	send_tunneled_piece(&harness, 1, false);
+	send_tunneled_piece(&harness, 1, true);
+	worker_finish(harness.worker);
+
+	struct packet_stats stats = harness_balance(&harness);
+
+	assert_int_equal(stats.received, 4);
+	assert_int_equal(stats.held, 0);
+	harness_close(&harness);
+	return stats.forwarded;
+}
+
+static void test_fragments_in_fragments_find_less_and_less_room(void **state)
+{
+	for (uint64_t bytes = 1024; bytes < 32768; bytes += 64) {
+		send_in_memory(bytes, true);
+		assert_int_equal(send_in_memory(bytes, false), 4);
+	}
+	assert_int_equal(send_in_memory(1024, true), 0);
+	assert_int_equal(send_in_memory(65536, true), 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +272,8 @@ int main(void)
 		cmocka_unit_test(test_datagram_ends_at_its_deadline),
 		cmocka_unit_test(test_frames_go_back_whatever_the_caller_leaves_undone),
 		cmocka_unit_test(test_what_is_held_at_the_end_is_dropped),
+		cmocka_unit_test(test_fragments_in_fragments_pass_on_a_tap),
+		cmocka_unit_test(test_fragments_in_fragments_find_less_and_less_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
