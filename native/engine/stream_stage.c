@@ -154,6 +154,8 @@ void stream_stage_settle(struct worker *worker, struct session *session)
 			stream_shelf_settle(&worker->stream.memory, &direction->shelf, left);
 		is_wanted |= left != 0;
 	}
+	is_wanted |= stream->directions[STELLAR_FORWARD].is_refused ||
+		     stream->directions[STELLAR_REVERSE].is_refused;
 	if (!is_wanted || (session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0)
 		stream_stage_release(worker, session);
 }
@@ -391,6 +393,42 @@ static void make_room(struct worker *worker, struct session *session,
 	deliver_held(worker, session, session->direction);
 }
 
+// Inline a plugin had a packet dropped for what its bytes made known: the receiver has not got
+// them, but nobody would be told again if they came once more. They do not pass, and what follows
+// them is of no use to the receiver.
+static void refuse_bytes(struct session *session, uint64_t offset)
+{
+	struct stream_direction *direction =
+		&stream_stage_get(session)->directions[session->direction];
+
+	if (direction->is_refused)
+		return;
+	direction->is_refused = true;
+	direction->refused = offset;
+	direction->refused_reason = session->packet->verdict.drop_reason;
+}
+
+// Whether the packet has bytes that were refused. It is dropped then.
+static bool drop_refused(struct session *session)
+{
+	const struct stream_direction *direction =
+		&stream_stage_get(session)->directions[session->direction];
+	const struct packet *packet = session->packet;
+	struct verdict *verdict = &session->packet->verdict;
+	bool is_syn = (packet->tcp.flags & STELLAR_TCP_SYN) != 0;
+
+	if (!direction->is_refused || packet->payload_length == 0)
+		return false;
+	if (stream_get_offset_of(direction, packet->tcp.sequence + is_syn) +
+		    (int64_t)packet->payload_length <=
+	    (int64_t)direction->refused)
+		return false;
+	verdict->disposition = STELLAR_DROP;
+	verdict->drop_reason = direction->refused_reason;
+	verdict->disposition_plugin_id = STELLAR_PLUGIN_NONE;
+	return true;
+}
+
 static void take_payload(struct worker *worker, struct session *session)
 {
 	const struct packet *packet = session->packet;
@@ -449,15 +487,22 @@ void stream_stage(struct worker *worker, struct packet *packet)
 {
 	struct session *session = &worker->current;
 	struct stream *stream = stream_stage_get(session);
+	bool is_inline = worker->engine->config.is_inline;
 
 	// An ICMP error is a packet of the session, but no segment.
 	if (stream == NULL || packet->protocol != PROTOCOL_TCP || !packet->has_transport ||
-	    (packet->verdict.disposition == STELLAR_DROP && worker->engine->config.is_inline))
+	    (packet->verdict.disposition == STELLAR_DROP && is_inline) || drop_refused(session))
 		return;
+	struct stream_direction *direction = &stream->directions[session->direction];
+
 	open_direction(worker, stream, STELLAR_FORWARD);
 	open_direction(worker, stream, STELLAR_REVERSE);
 	take_acknowledgment(worker, session);
+	uint64_t next = direction->next;
+
 	take_payload(worker, session);
+	if (is_inline && packet->verdict.disposition == STELLAR_DROP && direction->next != next)
+		refuse_bytes(session, next);
 	tell_expected(session, STELLAR_FORWARD);
 	tell_expected(session, STELLAR_REVERSE);
 	worker->ledger.streams.held_bytes = worker->stream.memory.held_bytes;

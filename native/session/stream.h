@@ -100,10 +100,13 @@ struct stream_direction {
 	uint32_t held_bytes; // blocks of the pieces
 	uint32_t urgent_passed; // urgent bytes before `next`
 	uint32_t digests; // block of what was delivered (stream_digest.h), 0: none
+	uint64_t refused; // is_refused: offset of the first byte that goes no further
 	uint8_t profile; // enum stellar_target_profile of the receiver
 	bool is_open; // base is known
 	bool is_given_up; // nobody wants it any more
 	bool has_pending; // what is held may not be taken: TCP_PAYLOAD_PENDING
+	bool is_refused; // a packet was dropped for its bytes
+	uint8_t refused_reason; // enum stellar_drop_reason
 	struct stream_shelf shelf;
 };
 

@@ -7,6 +7,10 @@
 // them, at most limit stream_kept_bytes; what does not fit any more is lost to this plugin, as a
 // tcp_gap that stream_peek reports.
 //
+// Inline a plugin may drop the packet in hand in tcp_data. Its bytes are heard once: sent again,
+// they and what follows them in that direction are dropped for the same reason, whoever still
+// listens.
+//
 // What a plugin has not skipped by the end of tcp_data is copied, from then on, until it does; the
 // others get no copy made. A take over, a detach or a gap moves places: what was kept is lost.
 //

@@ -318,6 +318,86 @@ static void test_packet_that_was_dropped_is_not_heard(void **state)
 	harness_close(&dialogue.harness);
 }
 
+static void hear_and_drop_x(struct harness *harness, struct session *session, void *context)
+{
+	const struct event *event = session_get_event(session);
+
+	hear(harness, session, context);
+	if (event->type == STELLAR_EVENT_TCP_DATA &&
+	    memchr(event->data, 'x', event->data_length) != NULL)
+		session_drop_current_packet(session);
+}
+
+static void test_bytes_that_were_dropped_do_not_pass_when_sent_again(void **state)
+{
+	struct dialogue dialogue;
+
+	open_dialogue(&dialogue, NULL, hear_and_drop_x);
+
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_CONTINUE);
+	assert_int_equal(say(&dialogue, 2, "cx", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 2, "cx", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 3, "x", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 0, "abc", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 4, "ef", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_CONTINUE);
+	assert_int_equal(say(&dialogue, 2, "", ACK).disposition, STELLAR_CONTINUE);
+	assert_int_equal(answer(&dialogue, 0, "yes", 2, ACK).disposition, STELLAR_CONTINUE);
+
+	assert_string_equal(dialogue.text, "0:ab 2:cx <0:yes ");
+	assert_int_equal(harness_balance(&dialogue.harness).dropped[STELLAR_DROPPED_PLUGIN], 5);
+	harness_close(&dialogue.harness);
+}
+
+// What was held is heard with the packet that makes it come in order: that one is dropped.
+static void test_bytes_that_made_held_ones_heard_do_not_pass_either(void **state)
+{
+	struct dialogue dialogue;
+
+	open_dialogue(&dialogue, NULL, hear_and_drop_x);
+
+	assert_int_equal(say(&dialogue, 2, "x", ACK).disposition, STELLAR_CONTINUE);
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_DROP);
+
+	assert_string_equal(dialogue.text, "0:ab 2:x ");
+	harness_close(&dialogue.harness);
+}
+
+static void drop_and_leave(struct harness *harness, struct session *session, void *context)
+{
+	hear(harness, session, context);
+	session_drop_current_packet(session);
+	assert_int_equal(pm_session_detach_me(session), 0);
+}
+
+static void test_dropped_bytes_do_not_pass_when_nobody_listens_any_more(void **state)
+{
+	struct dialogue dialogue;
+
+	open_dialogue(&dialogue, NULL, drop_and_leave);
+
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_DROP);
+	assert_int_equal(say(&dialogue, 0, "ab", ACK).disposition, STELLAR_DROP);
+
+	assert_string_equal(dialogue.text, "0:ab ");
+	harness_close(&dialogue.harness);
+}
+
+static void test_verdict_on_a_tap_stops_no_bytes(void **state)
+{
+	struct engine_config config = default_config(false);
+	struct dialogue dialogue;
+
+	open_dialogue(&dialogue, &config, hear_and_drop_x);
+
+	say(&dialogue, 0, "abx", ACK);
+	say(&dialogue, 3, "cd", ACK);
+
+	assert_string_equal(dialogue.text, "0:abx 3:cd ");
+	harness_close(&dialogue.harness);
+}
+
 static void detach(struct harness *harness, struct session *session, void *context)
 {
 	hear(harness, session, context);
@@ -621,6 +701,10 @@ int main(void)
 		cmocka_unit_test(test_limit_of_held_bytes_leaves_a_gap_and_goes_on),
 		cmocka_unit_test(test_without_memory_what_comes_early_is_heard_after_a_gap),
 		cmocka_unit_test(test_packet_that_was_dropped_is_not_heard),
+		cmocka_unit_test(test_bytes_that_were_dropped_do_not_pass_when_sent_again),
+		cmocka_unit_test(test_bytes_that_made_held_ones_heard_do_not_pass_either),
+		cmocka_unit_test(test_dropped_bytes_do_not_pass_when_nobody_listens_any_more),
+		cmocka_unit_test(test_verdict_on_a_tap_stops_no_bytes),
 		cmocka_unit_test(test_what_nobody_wants_any_more_is_freed),
 		cmocka_unit_test(test_owner_that_wants_no_bytes_ends_them),
 		cmocka_unit_test(test_depth_ends_within_a_segment),
