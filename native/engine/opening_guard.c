@@ -102,8 +102,9 @@ void opening_guard_sweep(struct worker *worker)
 	for (int swept = 0; swept < SWEPT_MAX && worker->ledger.sessions.flood != 0; swept++) {
 		uint32_t oldest = session_table_get_oldest_opening(worker->table);
 
-		if (oldest == SESSION_NONE || worker->now_ns - worker->table->cold[oldest].start_ns <
-						      (uint64_t)FLOOD_OPENING_MS * NS_PER_MS)
+		if (oldest == SESSION_NONE ||
+		    worker->now_ns - worker->table->cold[oldest].start_ns <
+			    (uint64_t)FLOOD_OPENING_MS * NS_PER_MS)
 			return;
 		session_stage_evict(worker, oldest);
 	}

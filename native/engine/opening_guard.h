@@ -6,8 +6,8 @@
 // Per source. An address may have limit source_opening of them; what it begins beyond is dropped
 // (session_limit) on a wire and passes untracked on a tap. Counting does not remember addresses,
 // which a sender could make up without end: each address has two counters, chosen by a keyed hash,
-// and the smaller one is its count (a count-min sketch, Cormode and Muthukrishnan 2005). It is never
-// below the truth; it is above when both counters are shared, which nobody can aim at.
+// and the smaller one is its count (a count-min sketch, Cormode and Muthukrishnan 2005). It is
+// never below the truth; it is above when both counters are shared, which nobody can aim at.
 //
 // Flood mode. When half of the table is in OPENING it begins, when a quarter is it ends. While it
 // lasts a session in OPENING has FLOOD_OPENING_MS, enough for a handshake whose SYN was lost once

@@ -120,8 +120,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
 	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
 	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
-	    opening_guard_init(worker) != 0 || create_or_resume_table(worker) != 0 || create_expectations(worker) != 0 ||
-	    defragment_stage_create(worker) != 0) {
+	    opening_guard_init(worker) != 0 || create_or_resume_table(worker) != 0 ||
+	    create_expectations(worker) != 0 || defragment_stage_create(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
