@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 #include "packet/icmp_quote.h"
 
@@ -91,6 +92,7 @@ bool icmp_stage(struct worker *worker, struct packet *packet)
 	defragment_stage_count(worker, session, packet);
 	packet->verdict.session_state = session->hot->state;
 	packet->verdict.tcp_state = session->hot->tcp_state;
+	tunnel_stage_raise(worker);
 	if (is_believable(session->hot, packet, &quote, quoted_direction))
 		raise_packet(worker);
 	else

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 
 #define PLUGIN_BIT(id) (UINT64_C(1) << (id))
@@ -378,6 +379,13 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 	packet->verdict.bypass |= session == &worker->current;
 }
 
+// Tell of a predecessor's session with its first packet. Returns false when there is no memory.
+static bool resume(struct worker *worker, struct session *session)
+{
+	return session->index == SESSION_NONE || (session->hot->flags & SESSION_RESUMED) == 0 ||
+	       session_stage_resume(worker, session) == 0;
+}
+
 void plugin_stage(struct worker *worker, struct packet *packet)
 {
 	struct session *session = &worker->current;
@@ -397,14 +405,14 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 		stream_stage_settle(worker, session);
 		return;
 	}
-	if ((session->hot->flags & SESSION_RESUMED) != 0 &&
-	    session_stage_resume(worker, session) != 0) {
+	if (!resume(worker, &worker->outer) || !resume(worker, session)) {
 		refuse(packet, STELLAR_DROPPED_NO_MEMORY, STELLAR_PLUGIN_NONE);
 		worker->queue.count = 0;
 		stream_stage_settle(worker, session);
 		return;
 	}
 	plugin_drain(worker, session, 0);
+	tunnel_stage_heard(worker);
 	stream_stage(worker, packet);
 	settle(session, &packet->verdict);
 	settle_bypass(worker, session, packet);

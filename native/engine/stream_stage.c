@@ -89,7 +89,9 @@ void stream_stage_open(struct worker *worker, struct session *session)
 	struct packet_endpoint originator;
 	struct packet_endpoint responder;
 
-	if (packet->protocol != PROTOCOL_TCP || get_wanting(worker, session) == 0)
+	// The packet may be another session's: one inside of a tunnel, an ICMP error.
+	if (session->hot->protocol != PROTOCOL_TCP || packet->protocol != PROTOCOL_TCP ||
+	    get_wanting(worker, session) == 0)
 		return;
 	uint32_t id = slab_get(&worker->stream.records);
 

@@ -46,14 +46,17 @@ bool tunnel_stage(struct worker *worker, struct packet *packet)
 
 	if (index != SESSION_NONE)
 		index = session_stage_lapse_block(worker, index);
-	worker->outer_is_new = index == SESSION_NONE;
-	if (worker->outer_is_new && open_outer(worker, packet, &key, hash, &index) != 0) {
+	bool is_made = index == SESSION_NONE;
+
+	if (is_made && open_outer(worker, packet, &key, hash, &index) != 0) {
 		worker->outer_is_missing = true;
 		return true;
 	}
 	look_at(worker, packet, index, &key);
-	if (worker->outer_is_new && worker->engine->interested != 0 &&
-	    plugin_block_open(worker, outer) != 0)
+	if (is_made)
+		outer->hot->flags |= SESSION_UNHEARD;
+	worker->outer_is_new = (outer->hot->flags & SESSION_UNHEARD) != 0;
+	if (is_made && worker->engine->interested != 0 && plugin_block_open(worker, outer) != 0)
 		outer->hot->flags |= SESSION_BLOCKED; // as any session that nobody can judge
 	if ((outer->hot->flags & SESSION_BLOCKED) == 0)
 		return true;
@@ -88,6 +91,12 @@ static void raise(struct worker *worker, uint8_t type)
 		worker->ledger.events[type]++;
 }
 
+void tunnel_stage_heard(struct worker *worker)
+{
+	if (worker->outer.index != SESSION_NONE)
+		worker->outer.hot->flags &= (uint16_t)~SESSION_UNHEARD;
+}
+
 void tunnel_stage_raise(struct worker *worker)
 {
 	struct session *outer = &worker->outer;
@@ -100,6 +109,8 @@ void tunnel_stage_raise(struct worker *worker)
 
 	if (worker->outer_is_new)
 		raise(worker, STELLAR_EVENT_SESSION_OPENING);
+	if (!plugin_wants(worker->engine, STELLAR_EVENT_SESSION_OPENING))
+		tunnel_stage_heard(worker);
 	if (next != outer->hot->state) {
 		if (outer->hot->state == STELLAR_SESSION_OPENING)
 			opening_guard_leave(worker, outer->index);

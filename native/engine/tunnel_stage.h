@@ -33,3 +33,7 @@ void tunnel_stage_adopt(struct worker *worker, uint32_t index);
 
 // Raise what the packet means to worker->outer, if there is one.
 void tunnel_stage_raise(struct worker *worker);
+
+// What was raised is delivered. An opening that was not, because the packet was refused first, is
+// raised again by the next packet: no tunnel goes on that nobody was asked about.
+void tunnel_stage_heard(struct worker *worker);

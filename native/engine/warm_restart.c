@@ -21,8 +21,8 @@
 	(SESSION_ORIGINATOR_IS_HIGH | SESSION_HAS_ALIAS | SESSION_LOCKED | \
 	 SESSION_ICMP_REPLY_FIRST | SESSION_SCALE_OFFERED | SESSION_MIDSTREAM | \
 	 SESSION_ALIAS_ORIGINATOR_IS_HIGH | SESSION_BLOCKED | SESSION_BYPASSED | \
-	 SESSION_HAS_CHILDREN | SESSION_BLOCKED_BY_POLICY | SESSION_RESUMED | SESSION_REPLY_RST | \
-	 SESSION_REPLY_ICMP)
+	 SESSION_HAS_CHILDREN | SESSION_BLOCKED_BY_POLICY | SESSION_RESUMED | SESSION_UNHEARD | \
+	 SESSION_REPLY_RST | SESSION_REPLY_ICMP)
 
 // What the engine remembers beside the lines of a worker.
 struct sessions_header {
@@ -439,6 +439,7 @@ static void count_sessions(struct worker *worker)
 	     index = session_table_next(table, index)) {
 		uint32_t generation = table->cold[index].generation;
 
+		table->hot[index].flags &= (uint16_t)~SESSION_UNHEARD;
 		table->hot[index].flags |= SESSION_RESUMED;
 		if (table->hot[index].state == STELLAR_SESSION_OPENING)
 			opening_guard_enter(worker, index);

@@ -51,6 +51,8 @@
 // any more.
 #define SESSION_REPLY_RST 0x1000u
 #define SESSION_REPLY_ICMP 0x2000u
+#define SESSION_UNHEARD \
+	0x4000u // a tunnel's whose opening was not delivered: the packet was refused
 #define SESSION_RESUMED 0x0800u // a predecessor's, and no plugin has heard of that yet
 
 enum interface_role {
@@ -140,7 +142,7 @@ struct worker {
 	// The packet in hand.
 	struct session current;
 	struct session outer; // of the tunnel around it (tunnel_stage.h); index SESSION_NONE: none
-	bool outer_is_new;
+	bool outer_is_new; // its opening is to be raised
 	bool outer_is_missing; // there was no room for it
 	struct event_queue queue;
 	struct defragment_stage *defragment;

@@ -287,6 +287,76 @@ static void test_inner_sessions_close_before_their_tunnel(void **state)
 	harness_close(&harness);
 }
 
+static void test_tunnel_whose_first_packet_was_refused_is_asked_about(void **state)
+{
+	struct engine_config config;
+	struct harness harness;
+	struct harness_plugin plugin;
+
+	engine_config_init(&config);
+	config.is_inline = true;
+	config.tunnel_parents = true;
+	config.limits.source_opening = 1;
+	harness_open(&harness, &config);
+	harness_add_plugin(&harness, &plugin, "a", OPENING, deny_tunnel);
+	harness_start(&harness);
+
+	// The address inside may not begin another one: the packet is refused.
+	harness_send_datagram(&harness, 1000, 53, "first", false);
+	assert_int_equal(send_inner(&harness, 54, false).drop_reason,
+			 STELLAR_DROPPED_SESSION_LIMIT);
+	harness_send_datagram(&harness, 1000, 53, "answer", true);
+	assert_int_equal(send_inner(&harness, 54, false).disposition, STELLAR_DROP);
+
+	assert_string_equal(harness.log, "a:session_opening 53 a:session_opening 4789 "
+					 "a:session_opening 54 ");
+	harness_close(&harness);
+}
+
+// An ICMP error about an inner session, in a tunnel between hosts of its own.
+static struct verdict send_inner_error(struct harness *harness, uint16_t port)
+{
+	static const uint8_t outer_hosts[2][4] = {{203, 0, 113, 3}, {203, 0, 113, 2}};
+	static const uint8_t inner_hosts[2][4] = {{192, 0, 2, 1}, {198, 51, 100, 2}};
+	static const uint16_t outer_ports[2] = {TUNNEL_PORT, TUNNEL_PORT};
+	const uint16_t inner_ports[2] = {5000, port};
+	uint8_t frame[FRAME_SIZE + 28] = {0};
+	uint8_t quoted[14 + 28 + 4];
+	uint8_t *vxlan =
+		write_headers(frame, outer_hosts, outer_ports, true, sizeof(frame) - 14 - 20 - 8);
+
+	write_headers(quoted, inner_hosts, inner_ports, false, 4);
+	vxlan[0] = 8;
+	vxlan[6] = 42;
+	uint8_t *icmp = write_headers(vxlan + 8, inner_hosts, inner_ports, true, 4 + 28) - 8;
+
+	memset(icmp, 0, 8);
+	icmp[0] = 3;
+	icmp[1] = 3;
+	memcpy(icmp + 8, quoted + 14, 32);
+	write_u16(icmp + 2, checksum_fold(checksum_partial(icmp, 40, 0)));
+	icmp[-11] = 1;
+	write_u16(icmp - 10, 0);
+	write_u16(icmp - 10, checksum_fold(checksum_partial(icmp - 20, 20, 0)));
+	return harness_send(harness, frame, sizeof(frame), true);
+}
+
+static void test_tunnel_of_an_icmp_error_is_asked_about(void **state)
+{
+	struct harness harness;
+	struct harness_plugin plugin;
+
+	open_tunnels(&harness, &plugin, OPENING, note_port, 1024);
+	send_inner(&harness, 53, false);
+	struct verdict verdict = send_inner_error(&harness, 53);
+
+	assert_int_equal(verdict.disposition, STELLAR_CONTINUE);
+	assert_int_equal(stats_of(&harness).created, 3);
+	assert_string_equal(harness.log, "a:session_opening 4789 a:session_opening 53 "
+					 "a:session_opening 4789 ");
+	harness_close(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +369,8 @@ int main(void)
 		cmocka_unit_test(test_full_table_goes_on_without_the_tunnel),
 		cmocka_unit_test(test_tunnel_that_made_room_for_the_inner_session_is_forgotten),
 		cmocka_unit_test(test_inner_sessions_close_before_their_tunnel),
+		cmocka_unit_test(test_tunnel_whose_first_packet_was_refused_is_asked_about),
+		cmocka_unit_test(test_tunnel_of_an_icmp_error_is_asked_about),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@
 #include "engine/spread.h"
 #include "engine/worker.h"
 #include "harness.h"
+#include "packet/checksum.h"
+#include "packet/cursor.h"
 
 #define OPENING STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING)
 #define RESUMED STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_RESUMED)
@@ -687,6 +689,54 @@ static void test_session_that_was_closing_is_dropped(void **state)
 	harness_close(&test->harness);
 }
 
+// A datagram of IPv4 in IPv4.
+static struct verdict send_tunneled(struct engine_under_test *test)
+{
+	uint8_t frame[14 + 20 + 20 + 8] = {2, [6] = 2, [11] = 1, [12] = 8};
+
+	for (uint8_t depth = 0; depth < 2; depth++) {
+		uint8_t *ip = frame + 14 + 20 * depth;
+
+		ip[0] = 0x45;
+		store_be16(ip + 2, depth == 0 ? 48 : 28);
+		ip[8] = 64;
+		ip[9] = depth == 0 ? 4 : 17;
+		store_be32(ip + 12, 0xc0000201u + depth);
+		store_be32(ip + 16, 0xc6336401u + depth);
+		store_be16(ip + 10, checksum_fold(checksum_partial(ip, 20, 0)));
+	}
+	store_be16(frame + 54, 1000);
+	store_be16(frame + 56, DNS);
+	store_be16(frame + 58, 8);
+	return harness_send(&test->harness, frame, sizeof(frame), false);
+}
+
+static void start_with_tunnels(struct engine_under_test *test)
+{
+	struct engine_config config = config_of(1024);
+
+	config.tunnel_parents = true;
+	open_engine(test, &config);
+	harness_add_plugin(&test->harness, &test->plugins[0], "a", RESUMED | PACKET, NULL);
+	start_next(test, 0);
+	send_tunneled(test);
+}
+
+static void test_tunnel_is_heard_of_like_what_goes_through_it(void **state)
+{
+	struct engine_under_test *test = *state;
+	kill_after(test, start_with_tunnels);
+	start_with_tunnels(test);
+
+	assert_int_equal(stats_of(test).resumed, 2);
+	assert_int_equal(stats_of(test).opening, 2);
+	assert_string_equal(test->harness.log, "a:session_resumed a:session_resumed "
+					       "a:session_packet a:session_packet ");
+	worker_finish(test->harness.worker);
+	assert_int_equal(stats_of(test).opening, 0);
+	harness_close(&test->harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -717,6 +767,7 @@ int main(void)
 		TEST(test_sessions_handed_over_go_on),
 		TEST(test_session_that_kills_the_engine_is_not_met_again),
 		TEST(test_session_that_was_closing_is_dropped),
+		TEST(test_tunnel_is_heard_of_like_what_goes_through_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
