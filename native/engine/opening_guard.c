@@ -9,7 +9,7 @@
 
 #define COUNTERS_MIN 1024u
 #define COUNTERS_MAX (1u << 20)
-#define SWEPT_MAX 2 // sessions closed for one that begins
+#define SWEPT_MAX 2 // sessions closed between two packets
 
 int opening_guard_init(struct worker *worker)
 {
@@ -29,13 +29,16 @@ int opening_guard_init(struct worker *worker)
 		.flood_begins = config->session_capacity / 2,
 		.flood_ends = config->session_capacity / 4,
 	};
-	return guard->counts != NULL ? 0 : -ENOMEM;
+	if (guard->counts == NULL)
+		return -ENOMEM;
+	return remembered_syns_init(&guard->syns, &guard->secret, config->session_capacity);
 }
 
 void opening_guard_fini(struct opening_guard *guard)
 {
 	free(guard->counts);
 	guard->counts = NULL;
+	remembered_syns_fini(&guard->syns);
 }
 
 // The two counters of an address.

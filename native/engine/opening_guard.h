@@ -11,8 +11,9 @@
 //
 // Flood mode. When half of the table is in OPENING it begins, when a quarter is it ends. While it
 // lasts a session in OPENING has FLOOD_OPENING_MS, enough for a handshake whose SYN was lost once
-// (RFC 6298 2.1: 1 s); each new session closes two that are over that time, so that the table
-// recovers as fast as it is filled.
+// (RFC 6298 2.1: 1 s); each packet closes two that are over that time, so that the table recovers
+// faster than it is filled. When it is full the oldest one goes, whatever its time; its handshake
+// is remembered (remembered_syn.h).
 //
 // Owner: the worker; its thread.
 #pragma once
@@ -22,6 +23,7 @@
 
 #include <stellar/packet.h>
 
+#include "engine/remembered_syn.h"
 #include "session/key.h"
 
 struct worker;
@@ -35,6 +37,7 @@ struct opening_guard {
 	uint64_t source_max;
 	uint64_t flood_begins; // sessions in OPENING
 	uint64_t flood_ends;
+	struct remembered_syns syns;
 };
 
 // Sizes it for the worker's table. Returns 0 or -ENOMEM.
@@ -48,5 +51,5 @@ bool opening_guard_admits(const struct opening_guard *guard, const struct ip_add
 void opening_guard_enter(struct worker *worker, uint32_t index);
 void opening_guard_leave(struct worker *worker, uint32_t index);
 
-// Flood mode: close what is over its time. Between packets, before a new session.
+// Flood mode: close what is over its time. Between packets.
 void opening_guard_sweep(struct worker *worker);

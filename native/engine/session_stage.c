@@ -103,6 +103,7 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns)
 	worker->now_ns = time_ns;
 	worker->table->memory.marks->now_ns = time_ns;
 	session_locks_expire(worker);
+	opening_guard_sweep(worker);
 	if (worker->expectations.count != 0)
 		expect_advance(worker);
 }
@@ -184,6 +185,7 @@ void session_stage_evict(struct worker *worker, uint32_t index)
 {
 	uint8_t reason = (uint8_t)session_hot_closing_reason(&worker->table->hot[index]);
 
+	remembered_syns_keep(worker, index);
 	// One that was over only waited for stray segments.
 	session_stage_close(worker, index,
 			    reason == STELLAR_CLOSED_TIMEOUT ? STELLAR_CLOSED_EVICTED : reason);
@@ -237,34 +239,61 @@ void session_stage_begin(struct worker *worker, const struct packet *packet, uin
 		expect_meet(worker, index);
 }
 
+// What was let through before the session was evicted, told again.
+static void resume_handshake(struct worker *worker, uint32_t index,
+			     const struct remembered_syn *remembered)
+{
+	struct session_hot *hot = &worker->table->hot[index];
+	struct session_cold *cold = &worker->table->cold[index];
+	uint16_t ingress_id = cold->ingress_id;
+
+	tcp_track(hot, &remembered->syn, 0, STELLAR_FORWARD, tcp_options(worker));
+	if (remembered->is_answered) {
+		tcp_track(hot, &remembered->answer, 0, STELLAR_REVERSE, tcp_options(worker));
+		return;
+	}
+	// It comes from the responder.
+	cold->ingress_id = cold->egress_id;
+	cold->egress_id = ingress_id;
+}
+
 static int open_session(struct worker *worker, struct packet *packet, size_t position,
 			uint32_t *ret_index)
 {
-	if (packet->protocol == PROTOCOL_TCP && !tcp_can_open(&packet->tcp, tcp_options(worker))) {
+	struct session_key key = worker->keys[position];
+	uint64_t hash = worker->hashes[position];
+	struct remembered_syn remembered;
+	bool is_tcp = packet->protocol == PROTOCOL_TCP;
+	bool is_remembered = is_tcp && remembered_syns_recall(&worker->opening.syns, packet, &key,
+							      hash, &remembered);
+	bool is_answer = is_remembered && !remembered.is_answered;
+
+	if (is_tcp && !is_remembered && !tcp_can_open(&packet->tcp, tcp_options(worker))) {
 		// A tap sees strays that belong to nobody; a wire has no use for them.
 		refuse(packet, STELLAR_DROPPED_TCP_INVALID);
 		return -ENOENT;
 	}
-	if (!opening_guard_admits(&worker->opening, &packet->source)) {
+	if (!opening_guard_admits(&worker->opening,
+				  is_answer ? &packet->destination : &packet->source)) {
 		worker->ledger.sessions.source_limited++;
 		refuse(packet, STELLAR_DROPPED_SESSION_LIMIT);
 		return -ENOENT;
 	}
-	opening_guard_sweep(worker);
-	int result = session_table_insert(worker->table, &worker->keys[position],
-					  worker->hashes[position], worker->now_ns, ret_index);
+	key.source_is_high ^= is_answer;
+	int result = session_table_insert(worker->table, &key, hash, worker->now_ns, ret_index);
 
 	if (result == -ENOSPC) {
 		if (make_room(worker, packet) != 0)
 			return -ENOENT;
-		result = session_table_insert(worker->table, &worker->keys[position],
-					      worker->hashes[position], worker->now_ns, ret_index);
+		result = session_table_insert(worker->table, &key, hash, worker->now_ns, ret_index);
 	}
 	if (result != 0) {
 		refuse(packet, STELLAR_DROPPED_NO_MEMORY);
 		return -ENOENT;
 	}
 	session_stage_begin(worker, packet, *ret_index);
+	if (is_remembered)
+		resume_handshake(worker, *ret_index, &remembered);
 	if (worker->engine->config.tunnel_parents)
 		tunnel_stage_adopt(worker, *ret_index);
 	return 0;

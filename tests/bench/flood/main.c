@@ -19,6 +19,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define LIVE 10000u
 #define CAPACITY 100000u
+#define REMEMBERED_BYTES (UINT64_C(262144) * 8) // for that capacity, remembered_syn.h
 
 struct figure {
 	double ours;
@@ -96,6 +97,7 @@ static struct figure measure_syn(const struct flood_syn *flood, const char *name
 		calm.syn_count = 0;
 		calm.live = (uint32_t)flood->capacity;
 		apart(run_syn, &calm, &theirs, sizeof(theirs));
+		theirs.resident_bytes += REMEMBERED_BYTES;
 		return (struct figure){(double)ours.resident_bytes,
 				       1.05 * (double)theirs.resident_bytes};
 	}

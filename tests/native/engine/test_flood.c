@@ -35,6 +35,20 @@ static void test_flood_of_syn_leaves_live_and_honest_sessions(void **state)
 	assert_int_equal(result.floods, 1);
 }
 
+static void test_flood_of_syn_leaves_sessions_with_far_peers(void **state)
+{
+	struct flood_syn flood = spoofed;
+	struct flood_syn_result result;
+	flood.rtt_ms = 150; // the table is filled anew in 90
+
+	flood_syn_run(&flood, &result);
+
+	assert_int_equal(result.live_kept, 1000);
+	assert_int_equal(result.honest, 200);
+	assert_in_range(result.honest_accepted, 190, 200);
+	assert_in_range(result.mode_ms, 1, 5000);
+}
+
 static void test_flood_of_syn_from_one_source_stops_at_its_limit(void **state)
 {
 	struct flood_syn flood = spoofed;
@@ -94,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flood_of_syn_leaves_live_and_honest_sessions),
+		cmocka_unit_test(test_flood_of_syn_leaves_sessions_with_far_peers),
 		cmocka_unit_test(test_flood_of_syn_from_one_source_stops_at_its_limit),
 		cmocka_unit_test(test_flood_of_fragments_leaves_honest_datagrams),
 		cmocka_unit_test(test_flood_out_of_order_leaves_honest_bytes_in_order),

@@ -148,6 +148,96 @@ static void test_full_table_lets_go_of_what_is_over(void **state)
 	harness_close(&harness);
 }
 
+#define SYN_FROM(port) ((struct harness_segment){port, 80, 100, 0, STELLAR_TCP_SYN, false})
+#define ANSWER_TO(port, acknowledged) \
+	((struct harness_segment){port, 80, 500, acknowledged, STELLAR_TCP_SYN | STELLAR_TCP_ACK, \
+				  true})
+#define ACK_FROM(port) ((struct harness_segment){port, 80, 101, 501, STELLAR_TCP_ACK, false})
+
+// A handshake whose session is evicted by CAPACITY datagrams, after its SYN or its SYN-ACK.
+static void begin_and_evict(struct harness *harness, bool is_answered)
+{
+	struct engine_config config;
+
+	engine_config_init(&config);
+	config.session_capacity = CAPACITY;
+	config.is_inline = true;
+	config.midstream = 0;
+	harness_open(harness, &config);
+	harness_start(harness);
+	harness_send_segment(harness, &SYN_FROM(1000));
+	if (is_answered)
+		harness_send_segment(harness, &ANSWER_TO(1000, 101));
+	begin(harness, 2000, CAPACITY);
+	assert_int_equal(stats_of(harness).evicted, 1);
+}
+
+static void test_handshake_of_an_evicted_session_goes_on(void **state)
+{
+	struct harness harness;
+	begin_and_evict(&harness, false);
+
+	struct verdict answer = harness_send_segment(&harness, &ANSWER_TO(1000, 101));
+	struct verdict last = harness_send_segment(&harness, &ACK_FROM(1000));
+
+	assert_int_equal(answer.disposition, STELLAR_CONTINUE);
+	assert_int_equal(answer.tcp_state, STELLAR_TCP_SYN_RECEIVED);
+	assert_int_equal(last.disposition, STELLAR_CONTINUE);
+	assert_int_equal(last.tcp_state, STELLAR_TCP_ESTABLISHED);
+	assert_int_equal(last.session_state, STELLAR_SESSION_ACTIVE);
+	harness_close(&harness);
+}
+
+static void test_answered_handshake_of_an_evicted_session_goes_on(void **state)
+{
+	struct harness harness;
+	begin_and_evict(&harness, true);
+
+	struct verdict last = harness_send_segment(&harness, &ACK_FROM(1000));
+
+	assert_int_equal(last.disposition, STELLAR_CONTINUE);
+	assert_int_equal(last.tcp_state, STELLAR_TCP_ESTABLISHED);
+	harness_close(&harness);
+}
+
+static void test_remembered_handshake_needs_its_numbers(void **state)
+{
+	static const struct harness_segment strangers[] = {
+		{1000, 80, 500, 102, STELLAR_TCP_SYN | STELLAR_TCP_ACK, true}, // acknowledged
+		{1001, 80, 500, 101, STELLAR_TCP_SYN | STELLAR_TCP_ACK, true}, // port
+		{1000, 80, 500, 101, STELLAR_TCP_SYN | STELLAR_TCP_ACK, false}, // direction
+		{1000, 80, 101, 501, STELLAR_TCP_ACK, false}, // was not answered
+		{1000, 80, 500, 101, STELLAR_TCP_RST | STELLAR_TCP_ACK, true},
+	};
+	struct harness harness;
+	begin_and_evict(&harness, false);
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		struct verdict verdict = harness_send_segment(&harness, &strangers[i]);
+
+		assert_int_equal(verdict.drop_reason, STELLAR_DROPPED_TCP_INVALID);
+	}
+	harness_close(&harness);
+}
+
+static void test_answered_handshake_needs_both_numbers(void **state)
+{
+	static const struct harness_segment strangers[] = {
+		{1000, 80, 102, 501, STELLAR_TCP_ACK, false},
+		{1000, 80, 101, 502, STELLAR_TCP_ACK, false},
+		{1000, 80, 500, 101, STELLAR_TCP_SYN | STELLAR_TCP_ACK, true},
+	};
+	struct harness harness;
+	begin_and_evict(&harness, true);
+
+	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) {
+		struct verdict verdict = harness_send_segment(&harness, &strangers[i]);
+
+		assert_int_equal(verdict.drop_reason, STELLAR_DROPPED_TCP_INVALID);
+	}
+	harness_close(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +247,10 @@ int main(void)
 		cmocka_unit_test(test_half_a_table_in_opening_is_a_flood_until_a_quarter_is),
 		cmocka_unit_test(test_flood_gives_a_session_three_seconds),
 		cmocka_unit_test(test_full_table_lets_go_of_what_is_over),
+		cmocka_unit_test(test_handshake_of_an_evicted_session_goes_on),
+		cmocka_unit_test(test_answered_handshake_of_an_evicted_session_goes_on),
+		cmocka_unit_test(test_remembered_handshake_needs_its_numbers),
+		cmocka_unit_test(test_answered_handshake_needs_both_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
