@@ -155,6 +155,8 @@ class SessionConfig:
     capacity: int = _key("sessions a worker can hold", 1_048_576, minimum=64, maximum=2**31 - 2)
     full_action: FullAction = _key("when the table is full", FullAction.EVICT_EMBRYONIC)
     midstream: bool = _key("TCP sessions may begin without their handshake", True)
+    asymmetric: bool = _key("one direction of a TCP session may take another route", False)
+    urgent_inline: bool = _key("urgent bytes are part of a stream, as with SO_OOBINLINE", False)
     timeout: SessionTimeouts = _key("idle timeouts", SessionTimeouts)
 
 

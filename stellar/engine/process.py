@@ -42,6 +42,8 @@ def build_engine(config: ApplianceConfig) -> Engine:
         pass_malformed=config.engine.pass_malformed,
         timeouts=dataclasses.asdict(session.timeout),
         midstream=session.midstream,
+        asymmetric=session.asymmetric,
+        urgent_inline=session.urgent_inline,
         limits=dataclasses.asdict(config.engine.limit),
         target_profile=config.engine.target_profile.value,
         tunnel_parents=config.engine.tunnel_parents,

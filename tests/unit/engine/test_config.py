@@ -13,6 +13,8 @@ from stellar.engine.config import (
     FailAction,
     FullAction,
     SessionTimeouts,
+    TargetConfig,
+    TargetProfile,
     load_config,
     parse_config,
 )
@@ -41,7 +43,12 @@ engine:
     capacity: 262144
     full_action: drop_new
     midstream: false
+    asymmetric: true
+    urgent_inline: true
     timeout: {tcp_established_sec: 100}
+  limit: {source_opening: 100}
+  target_profile: bsd
+  targets: [{prefix: "192.0.2.0/24", profile: windows}]
   verify_checksums: false
   pass_malformed: true
 interfaces:
@@ -62,6 +69,15 @@ def problems_of(text: str) -> list[str]:
     return caught.value.problems
 
 
+def test_target_that_is_no_network_is_refused():
+    text = MINIMAL + 'engine: {targets: [{prefix: "192.0.2.1/24", profile: linux}]}\n'
+
+    assert problems_of(text) == [
+        "stellar.yml:6: engine.targets[0].prefix: expected a network without host bits, "
+        "found '192.0.2.1/24'"
+    ]
+
+
 def test_whole_document_is_read():
     config = parse_config(WHOLE, "stellar.yml")
 
@@ -69,6 +85,11 @@ def test_whole_document_is_read():
     assert config.engine.cpus == (0, 3)
     assert config.engine.session.full_action is FullAction.DROP_NEW
     assert config.engine.session.midstream is False
+    assert config.engine.session.asymmetric and config.engine.session.urgent_inline
+    assert config.engine.limit.source_opening == 100
+    assert config.engine.limit.fragment_pieces == 2048
+    assert config.engine.target_profile is TargetProfile.BSD
+    assert config.engine.targets == (TargetConfig("192.0.2.0/24", TargetProfile.WINDOWS),)
     assert config.session_directories == (
         Path("/dev/hugepages/stellar"),
         Path("/dev/shm/stellar"),
