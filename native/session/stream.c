@@ -73,6 +73,7 @@ static bool find_range(const struct stream_direction *direction,
 	ret_range->end = (uint64_t)end < direction->end ? (uint64_t)end : direction->end;
 	ret_range->data = segment->data + old;
 	ret_range->has_fin = segment->has_fin && ret_range->end == (uint64_t)end;
+	ret_range->joined_end = 0;
 	return ret_range->start < ret_range->end;
 }
 

@@ -53,9 +53,21 @@ void stream_overlap_cut(const struct stream_memory *memory,
 		range->end = last->start;
 }
 
+// The same for one piece after the other that came in the range's own segment: those that are
+// joined end together, which is looked for once. Otherwise a segment sent again would cost the
+// square of the pieces it is held in.
+static uint64_t find_joined_end(const struct stream_memory *memory,
+				const struct stream_direction *direction,
+				struct stream_range *range, const struct stream_piece *piece)
+{
+	if (piece->start >= range->joined_end)
+		range->joined_end = find_segment_end(memory, direction, piece, range->end);
+	return range->joined_end;
+}
+
 bool stream_overlap_replaces(const struct stream_memory *memory,
-			     const struct stream_direction *direction,
-			     const struct stream_range *range, const struct stream_piece *piece)
+			     const struct stream_direction *direction, struct stream_range *range,
+			     const struct stream_piece *piece)
 {
 	uint64_t origin = piece->start - piece->lead;
 
@@ -74,7 +86,7 @@ bool stream_overlap_replaces(const struct stream_memory *memory,
 	case STELLAR_TARGET_LINUX:
 		if (range->origin != origin)
 			return range->origin < origin;
-		return find_segment_end(memory, direction, piece, range->end) < range->end;
+		return find_joined_end(memory, direction, range, piece) < range->end;
 	default: // first
 		return false;
 	}

@@ -14,6 +14,7 @@ struct stream_range {
 	uint64_t end;
 	const uint8_t *data; // at start
 	uint64_t origin; // where its segment starts, joined with the one before it
+	uint64_t joined_end; // of held pieces of the same origin, when one was looked at; else 0
 	bool has_fin; // its last number is a FIN's
 };
 
@@ -21,10 +22,11 @@ struct stream_range {
 void stream_overlap_cut(const struct stream_memory *memory,
 			const struct stream_direction *direction, struct stream_range *range);
 
-// Whether the new range's bytes replace those of a piece it overlaps.
+// Whether the new range's bytes replace those of a piece it overlaps. Asked of one after the other,
+// from left to right.
 bool stream_overlap_replaces(const struct stream_memory *memory,
-			     const struct stream_direction *direction,
-			     const struct stream_range *range, const struct stream_piece *piece);
+			     const struct stream_direction *direction, struct stream_range *range,
+			     const struct stream_piece *piece);
 
 // End of the segment that a piece came in, joined with those that began where it ended.
 uint64_t stream_overlap_get_end(const struct stream_memory *memory,

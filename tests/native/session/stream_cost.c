@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// usage: stream_cost reverse|every_other|shuffled COUNT
+// usage: stream_cost reverse|every_other|shuffled|joined COUNT
 //
 // Holds COUNT segments of one byte that come out of order, then fills the holes and delivers all.
+// joined: holds COUNT pieces that follow one another, then all of them again as one segment.
 // Not a test by itself: test_stream_cost.py counts its instructions.
 
 #include <stdio.h>
@@ -35,6 +36,28 @@ static void deliver(struct stream_memory *memory, struct stream_direction *direc
 	}
 }
 
+static int hold_joined(struct stream_memory *memory, uint32_t count)
+{
+	enum { LENGTH = 84 }; // a block each
+	struct stream_direction direction = {.profile = STELLAR_TARGET_LINUX};
+	uint8_t *bytes = calloc((size_t)count + 1, LENGTH);
+	struct stream_segment segment = {.length = LENGTH, .data = bytes};
+	struct stream_chunk chunk;
+	int result = bytes == NULL;
+
+	stream_direction_open(&direction, 1000);
+	for (uint32_t i = 0; i < count && result == 0; i++) {
+		segment.sequence = 1001 + i * LENGTH;
+		result = stream_insert(memory, &direction, &segment, &chunk);
+	}
+	segment.sequence = 1001;
+	segment.length = count * LENGTH;
+	if (result == 0 && count > 0)
+		result = stream_insert(memory, &direction, &segment, &chunk);
+	free(bytes);
+	return result != 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct stream_direction direction = {.profile = STELLAR_TARGET_BSD};
@@ -47,6 +70,8 @@ int main(int argc, char **argv)
 		return 2;
 	uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
 
+	if (strcmp(argv[1], "joined") == 0)
+		return hold_joined(&memory, count);
 	stream_direction_open(&direction, 1000);
 	for (uint32_t i = 0; i < count; i++) {
 		segment.sequence = 1000 + place_of(argv[1], i, count);

@@ -29,7 +29,7 @@ def instructions(folder: Path, order: str, count: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["reverse", "every_other", "shuffled"])
+@pytest.mark.parametrize("order", ["reverse", "every_other", "shuffled", "joined"])
 def test_instructions_per_held_segment_grow_no_faster_than_log_n(
     tmp_path: Path, order: str
 ) -> None:
