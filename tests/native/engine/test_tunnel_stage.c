@@ -321,23 +321,25 @@ static struct verdict send_inner_error(struct harness *harness, uint16_t port)
 	static const uint16_t outer_ports[2] = {TUNNEL_PORT, TUNNEL_PORT};
 	const uint16_t inner_ports[2] = {5000, port};
 	uint8_t frame[FRAME_SIZE + 28] = {0};
-	uint8_t quoted[14 + 28 + 4];
+	uint8_t quoted[14 + 28 + 4] = {0};
 	uint8_t *vxlan =
 		write_headers(frame, outer_hosts, outer_ports, true, sizeof(frame) - 14 - 20 - 8);
 
 	write_headers(quoted, inner_hosts, inner_ports, false, 4);
 	vxlan[0] = 8;
 	vxlan[6] = 42;
-	uint8_t *icmp = write_headers(vxlan + 8, inner_hosts, inner_ports, true, 4 + 28) - 8;
+	write_headers(vxlan + 8, inner_hosts, inner_ports, true, 4 + 28);
+	uint8_t *ip = frame + 14 + 28 + 8 + 14;
+	uint8_t *icmp = ip + 20;
 
 	memset(icmp, 0, 8);
 	icmp[0] = 3;
 	icmp[1] = 3;
 	memcpy(icmp + 8, quoted + 14, 32);
 	write_u16(icmp + 2, checksum_fold(checksum_partial(icmp, 40, 0)));
-	icmp[-11] = 1;
-	write_u16(icmp - 10, 0);
-	write_u16(icmp - 10, checksum_fold(checksum_partial(icmp - 20, 20, 0)));
+	ip[9] = 1;
+	write_u16(ip + 10, 0);
+	write_u16(ip + 10, checksum_fold(checksum_partial(ip, 20, 0)));
 	return harness_send(harness, frame, sizeof(frame), true);
 }
 
