@@ -8,7 +8,6 @@
 #include "session/tcp_numbers.h"
 
 #define SCALE_MAX 14u // RFC 7323 2.3
-#define ACK_AGE_MIN 66000u // bytes an acknowledgment may be behind, whatever the window
 
 struct segment {
 	const struct packet_tcp *tcp;
@@ -179,7 +178,7 @@ is_in_window(const struct session_hot *hot, uint8_t own, uint8_t peer, uint32_t 
 {
 	uint32_t own_window = tcp_get_window(hot, own);
 	uint32_t peer_window = tcp_get_window(hot, peer);
-	uint32_t ack_age = own_window > ACK_AGE_MIN ? own_window : ACK_AGE_MIN;
+	uint32_t ack_age = own_window > TCP_ACK_AGE_MIN ? own_window : TCP_ACK_AGE_MIN;
 	int32_t to_end_of_window = tcp_difference(hot->acked[peer] + peer_window, end);
 	int32_t from_retransmission = tcp_difference(end, hot->seq_end[own] - peer_window - 1);
 	int32_t to_sent = tcp_difference(hot->seq_end[peer], ack);
@@ -187,29 +186,16 @@ is_in_window(const struct session_hot *hot, uint8_t own, uint8_t peer, uint32_t 
 	return (to_end_of_window | from_retransmission | to_sent | from_old) >= 0;
 }
 
-static inline void follow_numbers(struct session_hot *hot, uint8_t own, uint32_t end, uint32_t ack)
-{
-	if (tcp_difference(end, hot->seq_end[own]) > 0)
-		hot->seq_end[own] = end;
-	if (tcp_difference(ack, hot->acked[own]) > 0)
-		hot->acked[own] = ack;
-}
-
-// Header prediction: nearly every segment is an acknowledgment, with or without data, inside an
-// established session. Does what the table would lead to, without the way there. Returns false, and
-// changes nothing, when it is anything else.
+// What tcp_track predicts, where the windows had to be looked at closer. Returns false, and changes
+// nothing, when it is anything else.
 static inline bool follow_predicted(struct session_hot *hot, const struct packet_tcp *tcp,
 				    uint32_t end, uint8_t own)
 {
-	const uint8_t decisive =
-		STELLAR_TCP_SYN | STELLAR_TCP_FIN | STELLAR_TCP_RST | STELLAR_TCP_ACK;
-	if (hot->tcp_state != STELLAR_TCP_ESTABLISHED ||
-	    (tcp->flags & decisive) != STELLAR_TCP_ACK ||
+	if (!tcp_is_predicted(hot, tcp) ||
 	    !is_in_window(hot, own, own ^ 1, end, tcp->acknowledgment))
 		return false;
-	follow_numbers(hot, own, end, tcp->acknowledgment);
-	if (tcp->window > hot->max_window[own])
-		hot->max_window[own] = tcp->window;
+	tcp_follow(hot, own, end, tcp->acknowledgment);
+	tcp_raise_window(hot, own, tcp->window);
 	return true;
 }
 
@@ -283,7 +269,7 @@ static bool is_inside(const struct session_hot *hot, const struct segment *segme
 
 static void follow_inside(struct session_hot *hot, const struct segment *segment)
 {
-	follow_numbers(hot, segment->own, segment->end, segment->ack);
+	tcp_follow(hot, segment->own, segment->end, segment->ack);
 	raise_window(hot, segment->own, segment->tcp);
 }
 
@@ -316,7 +302,7 @@ static void follow_one_side(struct session_hot *hot, const struct segment *segme
 {
 	uint8_t own = segment->own;
 	uint8_t peer = segment->peer;
-	follow_numbers(hot, own, segment->end, segment->ack);
+	tcp_follow(hot, own, segment->end, segment->ack);
 	if (tcp_difference(segment->ack, hot->seq_end[peer]) > 0)
 		hot->seq_end[peer] = segment->ack;
 	if (tcp_difference(segment->tcp->sequence, hot->acked[peer]) > 0)
@@ -536,11 +522,10 @@ track_unpredicted(struct session_hot *hot, const struct packet_tcp *tcp, uint32_
 	return outcome;
 }
 
-struct tcp_outcome tcp_track(struct session_hot *hot, const struct packet_tcp *tcp,
-			     uint32_t payload_length, enum stellar_direction direction,
-			     unsigned options)
+struct tcp_outcome tcp_track_others(struct session_hot *hot, const struct packet_tcp *tcp,
+				    uint32_t end, enum stellar_direction direction,
+				    unsigned options)
 {
-	uint32_t end = tcp->sequence + payload_length;
 	if (!follow_predicted(hot, tcp, end, (uint8_t)direction))
 		return track_unpredicted(hot, tcp, end, direction, options);
 	return (struct tcp_outcome){
