@@ -153,8 +153,8 @@ static bool refuse_unfit(struct worker *worker, struct packet *packet)
 
 void session_stage_prepare(struct worker *worker, size_t count)
 {
-	session_key_from_packets(worker->packets, count, worker->keys, worker->has_key);
-	session_table_find_burst(worker->table, worker->keys, count, worker->hashes, worker->hints);
+	session_table_find_packets(worker->table, worker->packets, count, worker->keys,
+				   worker->has_key, worker->hashes, worker->hints);
 }
 
 static void raise_event(struct worker *worker, uint8_t type)

@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet/decode.h"
 #include "session/memory.h"
 #include "session/metadata.h"
 #include "session/region.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define WORKER_ID_SHIFT 48
-#define HASHES_AT_ONCE 16u // packets
+#define HASHES_AT_ONCE 8u // packets
 #define HINTS_AHEAD 16u // packets between a hint and the lookup that uses it
 #define BUCKETS_AHEAD 32u // and between asking for the bucket and that lookup
 
@@ -261,20 +262,46 @@ static inline size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static inline void hash_keys(const struct session_table *table, const struct session_key *keys,
+			     size_t count, uint64_t *ret_hashes)
+{
+	session_key_hash_burst(&table->secret, keys, count, ret_hashes);
+	for (size_t i = 0; table->hash_mask != UINT64_MAX && i < count; i++)
+		ret_hashes[i] &= table->hash_mask;
+}
+
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
 			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints)
 {
 	memset(ret_hints, 0, count * sizeof(*ret_hints));
 	for (size_t first = 0; first < count; first += HASHES_AT_ONCE) {
 		size_t end = smaller(first + HASHES_AT_ONCE, count);
-		session_key_hash_burst(&table->secret, keys + first, end - first,
-				       ret_hashes + first);
-		for (size_t i = first; table->hash_mask != UINT64_MAX && i < end; i++)
-			ret_hashes[i] &= table->hash_mask;
+		hash_keys(table, keys + first, end - first, ret_hashes + first);
 		if (first < BUCKETS_AHEAD)
 			session_index_prefetch(&table->index, ret_hashes + first, end - first);
 	}
 	find_hints(table, ret_hashes, 0, smaller(HINTS_AHEAD, count), ret_hints);
+}
+
+void session_table_find_packets(const struct session_table *table, const struct packet *packets,
+				size_t count, struct session_key *ret_keys, bool *ret_has_key,
+				uint64_t *ret_hashes, uint32_t *ret_hints)
+{
+	size_t hinted = 0;
+	memset(ret_hints, 0, count * sizeof(*ret_hints));
+	for (size_t first = 0; first < count; first += HASHES_AT_ONCE) {
+		size_t end = smaller(first + HASHES_AT_ONCE, count);
+		// While the last keys are made, the first lines are on their way.
+		if (end == count)
+			hinted = smaller(HINTS_AHEAD, first);
+		find_hints(table, ret_hashes, 0, hinted, ret_hints);
+		session_key_from_packets(packets + first, end - first, ret_keys + first,
+					 ret_has_key + first);
+		hash_keys(table, ret_keys + first, end - first, ret_hashes + first);
+		if (first < BUCKETS_AHEAD)
+			session_index_prefetch(&table->index, ret_hashes + first, end - first);
+	}
+	find_hints(table, ret_hashes, hinted, smaller(HINTS_AHEAD, count), ret_hints);
 }
 
 void session_table_look_further(const struct session_table *table, const uint64_t *hashes,

@@ -17,8 +17,7 @@
 // SESSION_INDEX_MOVES entries at most. Nothing is given back when sessions go.
 //
 // A packet's way through. For the burst:
-//   session_key_from_packets
-//   session_table_find_burst      hashes, and hints for the first packets
+//   session_table_find_packets    keys, hashes, and hints for the first packets
 // then packet by packet, in order:
 //   session_table_look_ahead      hints of later packets
 //   session_table_advance         expire what is due before this packet's time
@@ -267,6 +266,12 @@ uint64_t session_table_hash(const struct session_table *table, const struct sess
 void session_table_find_burst(const struct session_table *table, const struct session_key *keys,
 			      size_t count, uint64_t *ret_hashes, uint32_t *ret_hints);
 
+// The same from the packets, whose keys it makes too (see session_key_from_packets): the memory
+// works on the first ones meanwhile.
+void session_table_find_packets(const struct session_table *table, const struct packet *packets,
+				size_t count, struct session_key *ret_keys, bool *ret_has_key,
+				uint64_t *ret_hashes, uint32_t *ret_hints);
+
 // Before packet `position` of such a burst is looked up: hints for later ones. So the memory always
 // has something to fetch, and never too much at once, while packets are worked on. Hints that
 // nobody asked for in this way are SESSION_NONE.
@@ -438,11 +443,14 @@ static inline void session_table_count(struct session_table *table, uint32_t ind
 				       enum stellar_direction direction, uint32_t wire_length)
 {
 	struct session_hot *hot = &table->hot[index];
-	bool packets = __builtin_add_overflow(hot->packets[direction], 1, &hot->packets[direction]);
-	bool bytes =
-		__builtin_add_overflow(hot->bytes[direction], wire_length, &hot->bytes[direction]);
-	if (__builtin_expect(packets | bytes, false))
-		session_table_carry(table, index, direction, packets, bytes);
+	if (__builtin_expect(
+		    __builtin_add_overflow(hot->packets[direction], 1, &hot->packets[direction]),
+		    false))
+		session_table_carry(table, index, direction, true, false);
+	if (__builtin_expect(__builtin_add_overflow(hot->bytes[direction], wire_length,
+						    &hot->bytes[direction]),
+			     false))
+		session_table_carry(table, index, direction, false, true);
 }
 
 // The compiler must not move the stores of a session out from between the marks. The processor may:

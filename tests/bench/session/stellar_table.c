@@ -74,11 +74,10 @@ static int prepare(struct stellar *stellar, const struct bench_tuple *tuples, si
 	bool all = true;
 	for (size_t i = 0; i < count; i++)
 		write_packet(&stellar->packets[i], &tuples[i]);
-	session_key_from_packets(stellar->packets, count, stellar->keys, stellar->has_key);
+	session_table_find_packets(stellar->table, stellar->packets, count, stellar->keys,
+				   stellar->has_key, stellar->hashes, stellar->hints);
 	for (size_t i = 0; i < count; i++)
 		all &= stellar->has_key[i];
-	session_table_find_burst(stellar->table, stellar->keys, count, stellar->hashes,
-				 stellar->hints);
 	return all ? 0 : -1;
 }
 

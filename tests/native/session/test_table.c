@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "packet/decode.h"
 #include "session/metadata.h"
 #include "session/table.h"
 
@@ -525,6 +526,54 @@ static void test_burst_size_changes_no_answer(void **state)
 	}
 }
 
+static struct packet packet_of(uint32_t number)
+{
+	struct packet packet = {
+		.ip_version = 4,
+		.protocol = number % 3 == 0 ? 6 : 17,
+		.has_transport = number % 5 != 0,
+		.source_port = (uint16_t)number,
+		.destination_port = 443,
+		.source = {.version = 4, .bytes = {10, 0, 0, (uint8_t)number}},
+		.destination = {.version = 4, .bytes = {10, 0, 0, 50}},
+	};
+	return packet;
+}
+
+static void test_packets_of_a_burst_are_found_as_alone(void **state)
+{
+	(void)state;
+	struct session_table *table = make_table(table_config(100));
+	struct packet packets[64];
+	struct session_key keys[64];
+	struct session_key key;
+	bool has_key[64];
+	uint64_t hashes[64];
+	uint32_t hints[64];
+	uint32_t index;
+	for (uint32_t i = 0; i < 64; i++) {
+		packets[i] = packet_of(i);
+		if (i % 2 == 0 && session_key_from_packet(&packets[i], &key) == 0)
+			assert_int_equal(try_insert(table, &key, &index), 0);
+	}
+
+	for (size_t count = 0; count <= 64; count++) {
+		memset(hints, 0xff, sizeof(hints));
+		session_table_find_packets(table, packets, count, keys, has_key, hashes, hints);
+		for (size_t i = 0; i < count; i++) {
+			bool expected = session_key_from_packet(&packets[i], &key) == 0;
+			session_table_look_ahead(table, hashes, count, i, hints);
+			assert_int_equal(has_key[i], expected);
+			if (!expected)
+				continue;
+			assert_true(session_key_is_equal(&keys[i], &key));
+			assert_true(hashes[i] == session_table_hash(table, &key));
+			assert_int_equal(hints[i], lookup(table, &key));
+		}
+	}
+	session_table_destroy(table);
+}
+
 static bool is_resident(const void *address)
 {
 	unsigned char resident;
@@ -576,6 +625,7 @@ int main(void)
 		cmocka_unit_test(test_table_agrees_with_a_plain_array),
 		cmocka_unit_test(test_table_agrees_with_a_plain_array_when_hashes_collide),
 		cmocka_unit_test(test_burst_size_changes_no_answer),
+		cmocka_unit_test(test_packets_of_a_burst_are_found_as_alone),
 		cmocka_unit_test(test_memory_of_coming_sessions_can_be_prepared),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
