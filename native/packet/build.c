@@ -36,7 +36,8 @@ static bool link_is_answerable(const struct packet *packet)
 		switch (layer->type) {
 		case STELLAR_LAYER_ETHERNET: {
 			const uint8_t *mac = packet->frame.data + layer->offset;
-			if ((mac[0] | mac[MAC_SIZE]) & MAC_GROUP_BIT)
+			// A frame in a frame (MPLS does it, EtherType 6558): whose turn is it?
+			if (position != 0 || ((mac[0] | mac[MAC_SIZE]) & MAC_GROUP_BIT) != 0)
 				return false;
 			break;
 		}

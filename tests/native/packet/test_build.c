@@ -327,6 +327,21 @@ static void test_some_samples_are_never_answered(void **state)
 	}
 }
 
+// One station's frame in another's: nobody can say which of them asks.
+static void test_frame_in_a_frame_is_not_answered(void **state)
+{
+	struct exchange exchange;
+	exchange_load(&exchange, SAMPLE_TCP4_SYN);
+	memmove(exchange.bytes + 14, exchange.bytes, exchange.length);
+	exchange.length += 14;
+	store_be16(exchange.bytes + 12, 0x6558); // transparent Ethernet bridging
+
+	assert_icmp_is_silent(&exchange, SAMPLE_TCP4_SYN);
+	assert_int_equal(exchange.packet.ip_version, 4);
+	exchange_build(&exchange, build_rst);
+	assert_int_equal(exchange.reply_length, 0);
+}
+
 struct patched {
 	const char *name;
 	enum sample_id sample;
@@ -432,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_reply_that_does_not_fit_is_refused),
 		cmocka_unit_test(test_rst_answers_only_tcp_that_is_no_rst),
 		cmocka_unit_test(test_some_samples_are_never_answered),
+		cmocka_unit_test(test_frame_in_a_frame_is_not_answered),
 		cmocka_unit_test(test_wrong_checksum_is_not_answered),
 	};
 	struct CMUnitTest rows[2 * NEVER_COUNT + ICMP_NEVER_COUNT];
