@@ -6,8 +6,10 @@
 #include <errno.h>
 
 #include <stellar/aqm.h>
+#include <stellar/engine.h>
 #include <stellar/file.h>
 #include <stellar/inject.h>
+#include <stellar/log.h>
 #include <stellar/match.h>
 #include <stellar/rewrite.h>
 #include <stellar/timer.h>
@@ -46,6 +48,17 @@ int timer_stop(struct session *session)
 }
 
 int inject_rst(struct session *session, enum stellar_direction toward)
+{
+	return -ENOSYS;
+}
+
+int inject_icmp(struct session *session, uint8_t type, uint8_t code)
+{
+	return -ENOSYS;
+}
+
+int inject_payload(struct session *session, enum stellar_direction toward, const uint8_t *payload,
+		   size_t length)
 {
 	return -ENOSYS;
 }
@@ -92,6 +105,69 @@ int aqm_group_create(uint32_t group_id, uint64_t rate_bps, uint64_t burst_bytes)
 }
 
 int aqm_group_destroy(uint32_t group_id)
+{
+	return -ENOSYS;
+}
+
+// engine/: what plugins ask beside that.
+void *pm_session_worker_state(const struct session *session)
+{
+	return NULL;
+}
+
+uint32_t plugin_worker_get_id(const struct plugin_worker *worker)
+{
+	return 0;
+}
+
+uint64_t plugin_worker_get_time_ns(const struct plugin_worker *worker)
+{
+	return 0;
+}
+
+void plugin_worker_counter_add(struct plugin_worker *worker, int counter_id, uint64_t amount)
+{
+}
+
+int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level, const char *text,
+		      size_t length)
+{
+	return -ENOSYS;
+}
+
+const char *plugin_get_setting(const struct plugin_host *host, const char *key)
+{
+	return NULL;
+}
+
+int engine_set_plugin_setting(struct engine *engine, uint16_t plugin_id, const char *key,
+			      const char *value, char *error, size_t error_size)
+{
+	return -ENOSYS;
+}
+
+int plugin_get_derived_id(const struct plugin_host *host, const char *name)
+{
+	return -ENOSYS;
+}
+
+const char *engine_get_derived_name(const struct engine *engine, uint32_t derived_id)
+{
+	return NULL;
+}
+
+int session_raise_event(struct session *session, int derived_id, const void *data, size_t length)
+{
+	return -ENOSYS;
+}
+
+int session_log(struct session *session, enum stellar_log_level level, const char *text,
+		size_t length)
+{
+	return -ENOSYS;
+}
+
+int session_release(struct session *session, enum stellar_disposition disposition)
 {
 	return -ENOSYS;
 }

@@ -83,6 +83,8 @@ static int add(struct engine *engine, const struct plugin *plugin, void *library
 	memset(host->rows, 0, rows_size);
 	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
 		host->rows[i].entry = plugin->entry;
+		host->rows[i].tick = plugin->tick;
+		host->rows[i].context_migrate = plugin->context_migrate;
 		host->rows[i].host_data = host_data;
 	}
 	host->id = (uint16_t)engine->plugin_count;
@@ -120,14 +122,20 @@ int engine_add_plugin(struct engine *engine, const struct plugin *plugin, void *
 	return add(engine, plugin, NULL, host_data, error, error_size);
 }
 
-int engine_set_plugin_entry(struct engine *engine, uint16_t plugin_id, uint32_t worker_id,
-			    void (*entry)(struct session *session, void *context), void *host_data)
+int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id, uint32_t worker_id,
+			      const struct plugin_entries *entries)
 {
 	if (plugin_id >= engine->plugin_count || worker_id >= engine->config.worker_count ||
-	    engine->started || entry == NULL)
+	    engine->started)
 		return -EINVAL;
-	engine->plugins[plugin_id]->rows[worker_id].entry = entry;
-	engine->plugins[plugin_id]->rows[worker_id].host_data = host_data;
+	const struct plugin *plugin = engine->plugins[plugin_id]->plugin;
+	struct plugin_row *row = &engine->plugins[plugin_id]->rows[worker_id];
+
+	row->entry = entries->entry != NULL ? entries->entry : plugin->entry;
+	row->tick = entries->tick != NULL ? entries->tick : plugin->tick;
+	row->context_migrate = entries->context_migrate != NULL ? entries->context_migrate
+								: plugin->context_migrate;
+	row->host_data = entries->host_data;
 	return 0;
 }
 

@@ -26,11 +26,17 @@ struct engine;
 struct worker;
 
 typedef void (*plugin_entry_fn)(struct session *session, void *context);
+typedef void (*plugin_tick_fn)(struct plugin_worker *worker, void *worker_state);
+typedef int (*plugin_migrate_fn)(struct session *session, const char *old_version,
+				 void *old_context, uint32_t old_context_size, void *context);
 
 // One worker's view of one plugin; written by that worker only.
 struct plugin_row {
 	plugin_entry_fn entry;
+	plugin_tick_fn tick;
+	plugin_migrate_fn context_migrate;
 	void *host_data;
+	void *worker_state; // from worker_init
 	void *prepared; // policy in force on this worker
 	uint64_t calls;
 	uint64_t errors;

@@ -83,9 +83,15 @@ cdef extern from "stellar/session.h" nogil:
     const char *stellar_tcp_state_name(uint32_t state)
 
 ctypedef void (*plugin_entry_fn)(session *session, void *context) noexcept nogil
+ctypedef void (*plugin_tick_fn)(plugin_worker *worker, void *worker_state) noexcept nogil
+ctypedef int (*plugin_migrate_fn)(session *session, const char *old_version, void *old_context,
+                                  uint32_t old_context_size, void *context) noexcept nogil
 
 cdef extern from "stellar/plugin.h" nogil:
     struct plugin_host:
+        pass
+
+    struct plugin_worker:
         pass
 
     struct plugin:
@@ -102,6 +108,12 @@ cdef extern from "stellar/plugin.h" nogil:
         uint8_t fail_action
         int (*load)(plugin_host *host, void **ret_state) noexcept nogil
         void (*entry)(session *session, void *context) noexcept nogil
+        const char *const *settings
+        const char *const *raises
+        const char *const *hears
+        uint32_t tick_ms
+        plugin_tick_fn tick
+        plugin_migrate_fn context_migrate
 
 cdef extern from "stellar/packet_io.h" nogil:
     struct packet_io_stats:
@@ -144,6 +156,9 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t children_session
         uint64_t handoff_frames
         uint64_t source_opening
+        uint64_t plugin_timers
+        uint64_t hold_frames
+        uint64_t hold_session
         uint64_t ttl_min
 
     enum: STELLAR_TARGET_PROFILE_COUNT
@@ -203,7 +218,14 @@ cdef extern from "stellar/engine.h" nogil:
     enum: STELLAR_EVE_DROP
     enum: STELLAR_EVE_ANOMALY
     enum: STELLAR_EVE_STATS
+    enum: STELLAR_EVE_PLUGIN
     enum: STELLAR_PLUGINS_MAX
+
+    struct plugin_entries:
+        plugin_entry_fn entry
+        plugin_tick_fn tick
+        plugin_migrate_fn context_migrate
+        void *host_data
 
     void engine_config_init(engine_config *ret_config)
     int engine_create(const engine_config *config, engine **ret_engine, char *error,
@@ -220,8 +242,10 @@ cdef extern from "stellar/engine.h" nogil:
     int engine_load_plugin(engine *engine, const char *path, char *error, size_t error_size)
     int engine_add_plugin(engine *engine, const plugin *plugin, void *host_data, char *error,
                           size_t error_size)
-    int engine_set_plugin_entry(engine *engine, uint16_t plugin_id, uint32_t worker_id,
-                                void (*entry)(session *, void *) noexcept nogil, void *host_data)
+    int engine_set_plugin_entries(engine *engine, uint16_t plugin_id, uint32_t worker_id,
+                                  const plugin_entries *entries)
+    int engine_set_plugin_setting(engine *engine, uint16_t plugin_id, const char *key,
+                                  const char *value, char *error, size_t error_size)
     int engine_set_event_output(engine *engine, const char *path, uint32_t types, char *error,
                                 size_t error_size)
     int engine_reopen_events(engine *engine)

@@ -11,20 +11,20 @@ _EVENT_IDS = {capi.stellar_event_name(i).decode(): i for i in range(capi.STELLAR
 cdef class PluginHandle:
     """Owns the structure and the strings it points to; the engine keeps a reference to it.
 
-    `entries`: addresses of functions `void (struct session *, void *)`, one a worker;
-    `load_entry`: address of `int (struct plugin_host *, void **)`, 0 for none. They stay callable
-    without the GIL as long as `owner`, which this object keeps, lives.
+    `entries`: one mapping a worker, with the addresses of its functions by their names in
+    `struct plugin_entries`, `entry` at least; `load_entry`: address of
+    `int (struct plugin_host *, void **)`, 0 for none. They stay callable without the GIL as long as
+    `owner`, which this object keeps, lives.
     """
 
     def __cinit__(self, *, str name, str version, events, entries, before=(), after=(),
                   int context_size=0, int context_persistent_size=0, bint fail_open=False,
-                  size_t load_entry=0, owner=None):
+                  settings=(), raises=(), hears=(), int tick_ms=0, size_t load_entry=0,
+                  owner=None):
         self.kept = [owner]
         self.entries = tuple(entries)
         if not self.entries:
             raise PluginError(f"plugin {name}: has no entry function")
-        if len(before) > 64 or len(after) > 64:
-            raise PluginError(f"plugin {name}: more than 64 names in before or after")
         self.plugin.abi_version = capi.STELLAR_ABI_VERSION
         self.plugin.struct_size = sizeof(capi.plugin)
         self.plugin.name = self.keep(name)
@@ -33,20 +33,38 @@ cdef class PluginHandle:
             if event not in _EVENT_IDS:
                 raise PluginError(f"plugin {name}: there is no event {event}")
             self.plugin.events |= (<capi.uint64_t>1) << <int>_EVENT_IDS[event]
-        for i, other in enumerate(before):
-            self.before[i] = self.keep(other)
-        for i, other in enumerate(after):
-            self.after[i] = self.keep(other)
-        self.plugin.before = self.before
-        self.plugin.after = self.after
+        self.plugin.before = self.keep_list(self.before, name, "before", before)
+        self.plugin.after = self.keep_list(self.after, name, "after", after)
+        self.plugin.settings = self.keep_list(self.settings, name, "settings", settings)
+        self.plugin.raises = self.keep_list(self.raises, name, "raises", raises)
+        self.plugin.hears = self.keep_list(self.hears, name, "hears", hears)
         self.plugin.context_size = context_size
         self.plugin.context_persistent_size = context_persistent_size
         self.plugin.fail_action = 1 if fail_open else 0
+        self.plugin.tick_ms = tick_ms
         self.plugin.load = <int (*)(capi.plugin_host *, void **) noexcept nogil>load_entry
-        self.plugin.entry = <capi.plugin_entry_fn><size_t>self.entries[0]
+        self.plugin.entry = <capi.plugin_entry_fn><size_t>self.entries[0]["entry"]
+
+    cdef int fill_entries(self, size_t worker, capi.plugin_entries *ret_entries) except -1:
+        """The functions of one worker."""
+        given = self.entries[worker]
+        ret_entries.entry = <capi.plugin_entry_fn><size_t>given["entry"]
+        ret_entries.tick = <capi.plugin_tick_fn><size_t>given.get("tick", 0)
+        ret_entries.context_migrate = <capi.plugin_migrate_fn><size_t>given.get(
+            "context_migrate", 0)
+        ret_entries.host_data = NULL
+        return 0
 
     cdef const char *keep(self, str text) except NULL:
         """Bytes of a text that live as long as this object."""
         encoded = text.encode()
         self.kept.append(encoded)
         return encoded
+
+    cdef const char **keep_list(self, const char **room, str name, str what, texts) except NULL:
+        """Fill a NULL-terminated list of NAMES_MAX names and the NULL."""
+        if len(texts) > NAMES_MAX:
+            raise PluginError(f"plugin {name}: more than {NAMES_MAX} names in {what}")
+        for i, text in enumerate(texts):
+            room[i] = self.keep(text)
+        return room

@@ -56,7 +56,7 @@ def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
             name=plugin.name,
             version=plugin.version,
             events=plugin.events,
-            entries=plugin.entries,
+            entries=[{"entry": entry} for entry in plugin.entries],
             before=plugin.before,
             after=plugin.after,
             context_size=plugin.context_size,

@@ -145,14 +145,14 @@ MUTATIONS = (
     ),
     Mutation(
         "context_not_freed_at_detach",
-        "native/engine/plugin_dispatch.c",
+        "native/engine/plugin_call.c",
         "\thost->rows[worker->id].detached++;\n\tfree_context(worker, session, host);",
         "\thost->rows[worker->id].detached++;\n"
         "\tsession->block->initialised &= ~PLUGIN_BIT(host->id);",
     ),
     Mutation(
         "detach_has_no_effect",
-        "native/engine/plugin_dispatch.c",
+        "native/engine/plugin_call.c",
         "\tblock->detached |= PLUGIN_BIT(host->id);\n\tif (block->owner_id",
         "\tif (block->owner_id",
     ),
@@ -164,7 +164,7 @@ MUTATIONS = (
     ),
     Mutation(
         "blocked_session_passes",
-        "native/engine/plugin_dispatch.c",
+        "native/engine/plugin_stage.c",
         "\tsession->hot->flags |= SESSION_BLOCKED;\n\tif (verdict->drop",
         "\tif (verdict->drop",
     ),

@@ -71,6 +71,9 @@ struct session_timeouts {
 	X(children_session, 65536, "sessions derived from one") \
 	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker") \
 	X(source_opening, 16384, "sessions in OPENING that one source address began") \
+	X(plugin_timers, 1048576, "timers that plugins have running") \
+	X(hold_frames, 4096, "frames held by plugins' verdicts") \
+	X(hold_session, 64, "of those, of one session") \
 	X(ttl_min, 1, "not a limit of memory: time to live a packet needs to reach its receiver")
 // clang-format on
 
@@ -175,12 +178,26 @@ STELLAR_PUBLIC int engine_load_plugin(struct engine *engine, const char *path, c
 STELLAR_PUBLIC int engine_add_plugin(struct engine *engine, const struct plugin *plugin,
 				     void *host_data, char *error, size_t error_size);
 
-// Give one worker an entry function of its own for a plugin that engine_add_plugin registered: a
-// Lua state serves one worker. Before engine_start. Returns 0 or -EINVAL.
-STELLAR_PUBLIC int engine_set_plugin_entry(struct engine *engine, uint16_t plugin_id,
-					   uint32_t worker_id,
-					   void (*entry)(struct session *session, void *context),
-					   void *host_data);
+// Functions of one worker for a plugin that engine_add_plugin registered, in the place of those in
+// its struct plugin: a Lua state serves one worker. NULL: the plugin's own.
+struct plugin_entries {
+	void (*entry)(struct session *session, void *context);
+	void (*tick)(struct plugin_worker *worker, void *worker_state);
+	int (*context_migrate)(struct session *session, const char *old_version, void *old_context,
+			       uint32_t old_context_size, void *context);
+	void *host_data;
+};
+
+// Before engine_start. Returns 0 or -EINVAL.
+STELLAR_PUBLIC int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id,
+					     uint32_t worker_id,
+					     const struct plugin_entries *entries);
+
+// Give a plugin a setting, text, as the operator wrote it. Before engine_start. Returns 0, -EINVAL
+// (the plugin has no such setting; error lists those it has), -EEXIST or -ENOMEM.
+STELLAR_PUBLIC int engine_set_plugin_setting(struct engine *engine, uint16_t plugin_id,
+					     const char *key, const char *value, char *error,
+					     size_t error_size);
 
 // The host_data given for the plugin being called. Worker thread, inside a callback.
 STELLAR_PUBLIC void *pm_session_host_data(const struct session *session);
@@ -192,6 +209,7 @@ STELLAR_PUBLIC void *pm_session_host_data(const struct session *session);
 #define STELLAR_EVE_DROP 0x2u
 #define STELLAR_EVE_ANOMALY 0x4u
 #define STELLAR_EVE_STATS 0x8u
+#define STELLAR_EVE_PLUGIN 0x10u // session_log
 STELLAR_PUBLIC int engine_set_event_output(struct engine *engine, const char *path, uint32_t types,
 					   char *error, size_t error_size);
 

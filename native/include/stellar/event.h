@@ -39,13 +39,30 @@ struct event {
 	uint64_t time_ns; // engine time, ns since the epoch
 	const struct packet *packet; // NULL when no packet caused it (timeout, shutdown)
 	const uint8_t *data; // payload with *_data events, the key with metadata_changed, the
-			     // bytes that differ with tcp_overlap
+			     // bytes that differ with tcp_overlap, those of a derived event
 	uint64_t stream_offset; // tcp_data, tcp_gap, tcp_overlap: place in the direction's stream,
 				// 0 is the first byte after the SYN; of a session picked up
 				// midstream, the first that its receiver may lack
 	struct session *child; // child_opening: the child, whose packet is in hand; the event is
 			       // its parent's, session_opening of the child came before
+	uint32_t derived_id; // derived: which, as plugin_get_derived_id says
+	uint32_t reserved_2;
 };
+
+#define STELLAR_DERIVED_DATA_MAX 256 // bytes
+
+// Raise a derived event of the plugin being called, for this session: those that hear it get the
+// event `derived` with a copy of the bytes as its data, after the event in hand. Bounded as all
+// events that callbacks cause are; one beyond that is counted and not delivered. Worker thread,
+// inside a callback. Returns 0; -EINVAL for an id that is not the plugin's own, or too many bytes;
+// -ENOSPC when the queue is full.
+STELLAR_PUBLIC int session_raise_event(struct session *session, int derived_id, const void *data,
+				       size_t length);
+
+// Name of a derived event, "plugin.event", or NULL. Any thread, as long as the engine lives.
+struct engine;
+STELLAR_PUBLIC const char *engine_get_derived_name(const struct engine *engine,
+						   uint32_t derived_id);
 
 // The event this callback is called for. Worker thread, valid during the call; NULL outside one.
 STELLAR_PUBLIC const struct event *session_get_event(const struct session *session);

@@ -18,6 +18,7 @@
 #include <stellar/version.h>
 
 struct plugin_host; // the engine's side of one loaded plugin
+struct plugin_worker; // the same on one worker, lent for the length of one callback
 
 #define STELLAR_PLUGIN_NAME_MAX 63 // bytes; [a-z][a-z0-9_]*
 #define STELLAR_PLUGIN_SYMBOL "stellar_plugin"
@@ -81,6 +82,40 @@ struct plugin {
 	// for STELLAR_RULE_NONE with drop reason policy_default: the default's name. Lives as long
 	// as the prepared policy. Worker thread.
 	const char *(*policy_rule_name)(const void *prepared, uint32_t rule_id);
+
+	// Settings it takes, NULL-terminated names ([a-z][a-z0-9_]*), or NULL. One that the
+	// operator gave and that is not here is refused; load reads them with plugin_get_setting.
+	const char *const *settings;
+
+	// Derived events, NULL-terminated, or NULL: names of those it raises ("knocked"), and of
+	// those it needs of other plugins ("gate.knocked"). Of a plugin that is not loaded none
+	// comes, which is no error; one that a loaded plugin does not raise is.
+	const char *const *raises;
+	const char *const *hears;
+
+	// State of one worker, so that nothing is shared between threads: begins after load, before
+	// traffic; ends after the worker's last session. Control thread, while the worker does not
+	// run. Return 0, or -errno to refuse; all may be NULL. pm_session_worker_state gives it
+	// back.
+	int (*worker_init)(struct plugin_host *host, void *state, uint32_t worker_id,
+			   void **ret_worker_state);
+	void (*worker_fini)(struct plugin_host *host, void *state, void *worker_state);
+
+	// Called on each worker every tick_ms of engine time (0: never; at least 1), first tick_ms
+	// after its first packet. Times that pass at once, because no packet came, are one call, at
+	// the last of them. There is no session: what takes one is not for it. Worker thread.
+	uint32_t tick_ms;
+	uint32_t reserved_2;
+	void (*tick)(struct plugin_worker *worker, void *worker_state);
+
+	// This version was loaded in the place of old_version while traffic flows (engine.h), and
+	// the session has a context that the old one made. Fill `context`, zeroed, from it and
+	// return 0: the session is this version's from the event in hand on, and what the old
+	// context points to is now the new one's to free (its context_free is not called).
+	// Non-zero: the session stays with the old version. NULL: all stay. Worker thread; only
+	// read of the session.
+	int (*context_migrate)(struct session *session, const char *old_version, void *old_context,
+			       uint32_t old_context_size, void *context);
 };
 
 // The policy this plugin has in force on this worker (what prepare made), or NULL. Worker thread,
@@ -89,6 +124,9 @@ STELLAR_PUBLIC const void *pm_session_policy(const struct session *session);
 
 // The state that load returned, for the plugin being called. Worker thread, inside a callback.
 STELLAR_PUBLIC void *pm_session_plugin_state(const struct session *session);
+
+// The state that worker_init made on this worker, or NULL. Worker thread, inside a callback.
+STELLAR_PUBLIC void *pm_session_worker_state(const struct session *session);
 
 // Id of the plugin being called: its place in the order, stable while it is loaded.
 STELLAR_PUBLIC uint16_t pm_session_plugin_id(const struct session *session);
@@ -119,6 +157,15 @@ STELLAR_PUBLIC void pm_session_fail(struct session *session);
 STELLAR_PUBLIC void plugin_log(struct plugin_host *host, enum stellar_log_level level,
 			       const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+// A setting as the operator gave it, text, or NULL: none was given. Lives as long as the plugin.
+// Control thread.
+STELLAR_PUBLIC const char *plugin_get_setting(const struct plugin_host *host, const char *key);
+
+// Id of a derived event: of one's own by its name, of another plugin's, from `hears`, as
+// "plugin.event". Stable while the engine lives. Control thread, from load on. Returns -ENOENT when
+// there is none.
+STELLAR_PUBLIC int plugin_get_derived_id(const struct plugin_host *host, const char *name);
+
 // A counter of the plugin, made in load or policy_prepare; name as metrics are named. The same name
 // gives the same id. Returns an id, or -errno (-ENOSPC: 4096 are there).
 STELLAR_PUBLIC int plugin_counter_create(struct plugin_host *host, const char *name);
@@ -129,3 +176,12 @@ STELLAR_PUBLIC void plugin_counter_add(const struct session *session, int counte
 
 // Id of an interface by its name in the topology, or -ENOENT. Control thread.
 STELLAR_PUBLIC int plugin_interface_id(const struct plugin_host *host, const char *name);
+
+// In tick: where and when it is called, and what it may do there. Worker thread.
+STELLAR_PUBLIC uint32_t plugin_worker_get_id(const struct plugin_worker *worker);
+STELLAR_PUBLIC uint64_t plugin_worker_get_time_ns(const struct plugin_worker *worker);
+STELLAR_PUBLIC void plugin_worker_counter_add(struct plugin_worker *worker, int counter_id,
+					      uint64_t amount);
+// As session_log (log.h), of no session.
+STELLAR_PUBLIC int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level,
+				     const char *text, size_t length);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Plugin timers on engine time: they fire in replay exactly as they did live, and die with their
-// session. Declared now; returns -ENOSYS until plugins have timers. Worker thread, in a callback.
+// session, or when the plugin leaves it. They do not outlive the engine: after session_resumed a
+// plugin starts them again. A timer of the plugin itself is `tick` of struct plugin. Worker thread,
+// in a callback.
 #pragma once
 
 #include <stdint.h>
@@ -10,8 +12,13 @@
 
 struct session;
 
-// Raise the event `timer` for this plugin and session after delay_ms of engine time (1 ms grain).
-// One timer a plugin and session: starting again moves it. Returns 0 or -errno.
+// Raise the event `timer` for this plugin and session after delay_ms of engine time (1 ms grain; at
+// least 1, at most STELLAR_TIMER_MAX_MS). One timer a plugin and session: starting again moves it.
+// It fires before a session that ends at the same time closes. While another plugin owns the
+// session it waits: it fires at once when the lease ends. Returns 0; -EINVAL (delay, a session that
+// is not this callback's, or one that is closing; a plugin that does not need `timer`); -ENOSPC
+// (the limit plugin_timers); -ENOMEM.
+#define STELLAR_TIMER_MAX_MS 2147483647u
 STELLAR_PUBLIC int timer_start(struct session *session, uint32_t delay_ms);
 
 // Returns 0, also when none was running.

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define STELLAR_ABI_VERSION 1u
+#define STELLAR_ABI_VERSION 2u
 #define STELLAR_VERSION "0.1.0"
 
 #define STELLAR_PUBLIC __attribute__((visibility("default")))

@@ -4,8 +4,10 @@
 // as declarations.h, which LuaJIT's FFI parses: the public headers are the one source.
 #include <stellar/expect.h>
 #include <stellar/field.h>
+#include <stellar/inject.h>
 #include <stellar/plugin.h>
 #include <stellar/stream.h>
+#include <stellar/timer.h>
 
 // Macros end in the preprocessor; these carry their values over.
 enum stellar_lua_constant {

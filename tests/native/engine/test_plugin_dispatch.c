@@ -533,7 +533,7 @@ static void test_wrong_plugins_are_refused_with_a_reason(void **state)
 	plugin.abi_version++;
 	assert_int_equal(engine_add_plugin(harness.engine, &plugin, NULL, error, sizeof(error)),
 			 -ENOEXEC);
-	assert_non_null(strstr(error, "ABI version: expected 1, found 2"));
+	assert_non_null(strstr(error, "ABI version: expected 2, found 3"));
 	plugin = base;
 	plugin.struct_size -= 8;
 	assert_int_equal(engine_add_plugin(harness.engine, &plugin, NULL, error, sizeof(error)),

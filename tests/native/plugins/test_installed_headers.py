@@ -53,10 +53,10 @@ def test_example_builds_from_the_installed_headers_and_loads(source: Path, tmp_p
 
 def test_plugin_built_for_another_version_is_refused(tmp_path: Path, changed_headers: Path) -> None:
     version = changed_headers / "stellar" / "version.h"
-    change(version, "STELLAR_ABI_VERSION 1u", "STELLAR_ABI_VERSION 2u")
+    change(version, "STELLAR_ABI_VERSION 2u", "STELLAR_ABI_VERSION 3u")
     plugin = build(SOURCES / "session_logger.c", tmp_path, include=changed_headers)
 
-    with pytest.raises(PluginError, match="session_logger.so: .*ABI version: expected 1, found 2"):
+    with pytest.raises(PluginError, match="session_logger.so: .*ABI version: expected 2, found 3"):
         Engine().load_plugin(str(plugin))
 
 

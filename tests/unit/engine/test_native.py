@@ -139,6 +139,6 @@ def test_shared_object_that_is_no_plugin_is_refused() -> None:
 
 def test_plugin_handle_needs_known_events_and_an_entry() -> None:
     with pytest.raises(PluginError, match="there is no event nonsense"):
-        PluginHandle(name="a", version="1", events=["nonsense"], entries=[1])
+        PluginHandle(name="a", version="1", events=["nonsense"], entries=[{"entry": 1}])
     with pytest.raises(PluginError, match="has no entry function"):
         PluginHandle(name="a", version="1", events=[], entries=[])

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One call of one plugin for one session: its context begins before the first and ends when it
+// leaves. A callback only asks (worker->detach_asked, worker->failed, the verdict); what it asked
+// takes effect here, after it has returned. Worker's thread.
+
+#include "engine/plugin_call.h"
+
+#include <errno.h>
+
+#include "engine/worker.h"
+
+#define PLUGIN_BIT(id) (UINT64_C(1) << (id))
+
+static void *context_of(const struct plugin_host *host, struct plugin_block *block)
+{
+	return host->plugin->context_size == 0 ? NULL : block->contexts + host->context_offset;
+}
+
+int plugin_block_open(struct worker *worker, struct session *session)
+{
+	uint32_t index = slab_get(&worker->blocks);
+
+	if (index == 0)
+		return -ENOMEM;
+	session->cold->context = index;
+	session->block = slab_record(&worker->blocks, index);
+	session->block->owner_id = STELLAR_PLUGIN_NONE;
+	return 0;
+}
+
+// Call one of a plugin's functions with the worker knowing on whose behalf.
+static void enter(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	worker->plugin = host;
+	worker->called = session;
+	worker->detach_asked = false;
+	worker->failed = false;
+	worker->view_count = 0;
+}
+
+static void leave(struct worker *worker)
+{
+	worker->plugin = NULL;
+	worker->called = NULL;
+}
+
+static void free_context(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	uint64_t bit = PLUGIN_BIT(host->id);
+
+	if ((session->block->initialised & bit) == 0)
+		return;
+	session->block->initialised &= ~bit;
+	host->rows[worker->id].contexts--;
+	if (host->plugin->context_free != NULL) {
+		enter(worker, session, host);
+		host->plugin->context_free(session, context_of(host, session->block));
+		leave(worker);
+	}
+}
+
+// What a plugin that leaves the session held of it is free again.
+static void let_go(struct session *session, const struct plugin_host *host)
+{
+	struct plugin_block *block = session->block;
+
+	block->detached |= PLUGIN_BIT(host->id);
+	if (block->owner_id == host->id)
+		block->owner_id = STELLAR_PLUGIN_NONE;
+	if (!session_is_locked_by_other(session, host->id))
+		session_lock_release(session);
+}
+
+static void detach(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	let_go(session, host);
+	host->rows[worker->id].detached++;
+	free_context(worker, session, host);
+}
+
+// The declared fail action, for this session. Closed: what the plugin can't judge does not pass.
+static void apply_fail_action(struct session *session, struct plugin_host *host)
+{
+	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
+		return;
+	session->hot->flags |= SESSION_BLOCKED;
+	if (session->packet == NULL)
+		return;
+	struct verdict *verdict = &session->packet->verdict;
+
+	session->is_block_asked = true;
+	if (!verdict->block) {
+		verdict->block = true;
+		verdict->block_plugin_id = host->id;
+	}
+	if (verdict->disposition == STELLAR_DROP)
+		return;
+	verdict->disposition = STELLAR_DROP;
+	verdict->drop_reason = STELLAR_DROPPED_PLUGIN_FAILED;
+	verdict->disposition_plugin_id = host->id;
+	verdict->rule_id = STELLAR_RULE_NONE;
+}
+
+static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+
+	row->errors++;
+	detach(worker, session, host);
+	apply_fail_action(session, host);
+	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
+		return;
+	// Here at once; the other workers see it at their next boundary.
+	worker->disabled |= PLUGIN_BIT(host->id);
+	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
+	atomic_fetch_or_explicit(&worker->engine->disabled, PLUGIN_BIT(host->id),
+				 memory_order_relaxed);
+	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
+		return;
+	worker->failed_closed |= PLUGIN_BIT(host->id);
+	atomic_fetch_or_explicit(&worker->engine->failed_closed, PLUGIN_BIT(host->id),
+				 memory_order_relaxed);
+}
+
+void plugin_follow(struct worker *worker)
+{
+	const struct engine *engine = worker->engine;
+
+	worker->disabled = atomic_load_explicit(&engine->disabled, memory_order_relaxed);
+	worker->failed_closed = atomic_load_explicit(&engine->failed_closed, memory_order_relaxed);
+}
+
+// What a callback asked for, now that it has returned. Returns whether the plugin stays.
+static bool settle_call(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	leave(worker);
+	if (worker->failed)
+		fail(worker, session, host);
+	else if (worker->detach_asked)
+		detach(worker, session, host);
+	else
+		return true;
+	return false;
+}
+
+// Make the context live. Returns false when the plugin refused, or left at once.
+static bool open_context(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	uint64_t bit = PLUGIN_BIT(host->id);
+
+	if ((session->block->initialised & bit) != 0)
+		return true;
+	session->block->initialised |= bit;
+	host->rows[worker->id].contexts++;
+	if (host->plugin->context_init == NULL)
+		return true;
+	enter(worker, session, host);
+	int result = host->plugin->context_init(session, context_of(host, session->block));
+
+	if (result == 0)
+		return settle_call(worker, session, host);
+	// Refused: nothing was made, so free has nothing to release.
+	leave(worker);
+	session->block->initialised &= ~bit;
+	host->rows[worker->id].contexts--;
+	host->rows[worker->id].errors++;
+	let_go(session, host);
+	return false;
+}
+
+void plugin_call(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+
+	if (host->plugin->context_size > 0 && !open_context(worker, session, host))
+		return;
+	session->block->called |= PLUGIN_BIT(host->id);
+	enter(worker, session, host);
+	row->calls++;
+	row->entry(session, context_of(host, session->block));
+	settle_call(worker, session, host);
+}
+
+bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id)
+{
+	return (worker->disabled & PLUGIN_BIT(plugin_id)) != 0;
+}
+
+void plugin_block_close(struct worker *worker, struct session *session)
+{
+	struct plugin_block *block = session->block;
+
+	if (block == NULL)
+		return;
+	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
+		free_context(worker, session, worker->engine->plugins[__builtin_ctzll(left)]);
+	session_lock_release(session);
+	stream_stage_release(worker, session);
+	slab_put(&worker->blocks, session->cold->context);
+	session->cold->context = 0;
+	session->block = NULL;
+}
