@@ -51,6 +51,43 @@ static void put_string(struct text *text, const char *string)
 	put(text, "\"");
 }
 
+// Bytes of the UTF-8 sequence at the beginning (Unicode 15, table 3-7), or 0: it is none.
+static size_t utf8_length(const unsigned char *bytes, size_t left)
+{
+	unsigned char first = bytes[0];
+	size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+
+	if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if (bytes[i] < (i == 1 ? low : 0x80) || bytes[i] > (i == 1 ? high : 0xbf))
+			return 0;
+	}
+	return length;
+}
+
+// UTF-8 as it is; control characters, and bytes that are not UTF-8, become \u00xx.
+static void put_text(struct text *text, const char *string, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)string;
+
+	put(text, "\"");
+	for (size_t at = 0; at < length;) {
+		size_t count = utf8_length(bytes + at, length - at);
+
+		if (bytes[at] == '"' || bytes[at] == '\\')
+			put(text, "\\%c", bytes[at]);
+		else if (count == 0 || bytes[at] < 0x20 || bytes[at] == 0x7f)
+			put(text, "\\u%04x", bytes[at]);
+		else
+			put(text, "%.*s", (int)count, string + at);
+		at += count > 0 ? count : 1;
+	}
+	put(text, "\"");
+}
+
 // RFC 3339 with microseconds, UTC: Suricata's form.
 static void put_time(struct text *text, const char *key, uint64_t time_ns)
 {
@@ -205,14 +242,10 @@ static const char *eve_state(const struct output_record *record)
 	return record->session.state == STELLAR_SESSION_OPENING ? "new" : "established";
 }
 
-static void put_session(struct text *text, const struct engine *engine,
-			const struct output_record *record)
+static void put_session_head(struct text *text, const struct engine *engine, uint64_t time_ns,
+			     const struct session_record *session, const char *type)
 {
-	const struct session_record *session = &record->session;
-
-	uint32_t network_id;
-
-	put_head(text, engine, record->time_ns, session->id, session->ingress_id, "flow");
+	put_head(text, engine, time_ns, session->id, session->ingress_id, type);
 	put_session_vlans(text, session->tag);
 	if (session->parent_id != 0)
 		put(text, ",\"parent_id\":%" PRIu64, session->parent_id);
@@ -220,6 +253,15 @@ static void put_session(struct text *text, const struct engine *engine,
 	if (session->protocol == IPPROTO_ICMP || session->protocol == IPPROTO_ICMPV6)
 		put(text, ",\"icmp_type\":%u,\"icmp_code\":%u", session->responder.port >> 8,
 		    session->responder.port & 0xff);
+}
+
+static void put_session(struct text *text, const struct engine *engine,
+			const struct output_record *record)
+{
+	const struct session_record *session = &record->session;
+	uint32_t network_id;
+
+	put_session_head(text, engine, record->time_ns, session, "flow");
 	put(text,
 	    ",\"flow\":{\"pkts_toserver\":%" PRIu64 ",\"pkts_toclient\":%" PRIu64
 	    ",\"bytes_toserver\":%" PRIu64 ",\"bytes_toclient\":%" PRIu64 ",",
@@ -320,6 +362,23 @@ static void put_stats(struct text *text, const struct engine *engine,
 	    sessions->created, sessions->active);
 }
 
+static void put_log(struct text *text, const struct engine *engine,
+		    const struct output_record *record)
+{
+	static const char *const levels[] = {"error", "warning", "info", "debug"};
+
+	_Static_assert(sizeof(levels) / sizeof(*levels) == STELLAR_LOG_LEVEL_COUNT, "all levels");
+	if (record->log.session.id != 0)
+		put_session_head(text, engine, record->time_ns, &record->log.session, "plugin");
+	else
+		put_head(text, engine, record->time_ns, 0, UINT16_MAX, "plugin");
+	put(text, ",\"plugin\":{\"name\":");
+	put_string(text, plugin_name(engine, record->log.plugin_id));
+	put(text, ",\"level\":\"%s\",\"text\":", levels[record->log.level]);
+	put_text(text, record->log.text, record->log.length);
+	put(text, "}}\n");
+}
+
 size_t eve_format(const struct engine *engine, const struct output_record *record, char *buffer,
 		  size_t size, uint64_t *lines)
 {
@@ -335,6 +394,9 @@ size_t eve_format(const struct engine *engine, const struct output_record *recor
 		break;
 	case OUTPUT_STATS:
 		put_stats(&text, engine, record);
+		break;
+	case OUTPUT_LOG:
+		put_log(&text, engine, record);
 		break;
 	case OUTPUT_ANOMALY:
 		if (record->anomaly.stream_event != NULL) {

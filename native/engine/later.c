@@ -9,7 +9,6 @@
 #include <stellar/engine.h>
 #include <stellar/file.h>
 #include <stellar/inject.h>
-#include <stellar/log.h>
 #include <stellar/match.h>
 #include <stellar/rewrite.h>
 #include <stellar/timer.h>
@@ -157,12 +156,6 @@ const char *engine_get_derived_name(const struct engine *engine, uint32_t derive
 }
 
 int session_raise_event(struct session *session, int derived_id, const void *data, size_t length)
-{
-	return -ENOSYS;
-}
-
-int session_log(struct session *session, enum stellar_log_level level, const char *text,
-		size_t length)
 {
 	return -ENOSYS;
 }

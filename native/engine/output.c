@@ -103,6 +103,12 @@ struct output_record *output_ring_reserve(struct output_ring *ring)
 	return &ring->records[head % OUTPUT_RING_SIZE];
 }
 
+char *output_ring_text(struct output_ring *ring)
+{
+	return ring
+		->texts[atomic_load_explicit(&ring->head, memory_order_relaxed) % OUTPUT_RING_SIZE];
+}
+
 void output_ring_push(struct output_ring *ring)
 {
 	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);

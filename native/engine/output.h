@@ -22,6 +22,7 @@ enum output_type {
 	OUTPUT_DROP,
 	OUTPUT_ANOMALY,
 	OUTPUT_STATS,
+	OUTPUT_LOG,
 };
 
 // The packet behind a drop or an anomaly.
@@ -69,6 +70,13 @@ struct output_record {
 			struct session_stats sessions;
 			uint64_t uptime_sec;
 		} stats;
+		struct {
+			struct session_record session; // id 0: of no session
+			const char *text; // in the ring's texts
+			uint16_t length;
+			uint16_t plugin_id;
+			uint8_t level; // enum stellar_log_level
+		} log;
 	};
 };
 
@@ -79,6 +87,7 @@ struct output_ring {
 	_Atomic uint64_t head __attribute__((aligned(64))); // next to write
 	_Atomic uint64_t lost; // records that found no room
 	_Atomic uint64_t tail __attribute__((aligned(64))); // next to read
+	char (*texts)[STELLAR_LOG_TEXT_MAX]; // of log records, by place; NULL: none are written
 	struct output_record records[OUTPUT_RING_SIZE] __attribute__((aligned(64)));
 };
 
@@ -116,5 +125,7 @@ void output_flush(struct output *output);
 
 // Room for one record, or NULL: lost and counted. Commit with output_ring_push. Producer's thread.
 struct output_record *output_ring_reserve(struct output_ring *ring);
+// Where the text of the reserved record goes. Only with texts.
+char *output_ring_text(struct output_ring *ring);
 void output_ring_push(struct output_ring *ring);
 bool output_ring_is_full(const struct output_ring *ring);

@@ -4,6 +4,7 @@
 // packet and the session may be gone. In replay the ring is drained here as soon as it is full, so
 // that nothing is ever lost. Worker's thread.
 
+#include <errno.h>
 #include <string.h>
 
 #include "engine/spread_replay.h"
@@ -143,6 +144,39 @@ void record_stream_anomaly(struct worker *worker, const struct packet *packet, c
 	fill_packet(worker, packet, &record->anomaly.packet);
 	record->anomaly.stream_event = event;
 	output_ring_push(&worker->output_ring);
+}
+
+int record_log(struct worker *worker, const struct session *session, uint16_t plugin_id,
+	       uint8_t level, const char *text, size_t length)
+{
+	if (length > STELLAR_LOG_TEXT_MAX)
+		return -EMSGSIZE;
+	struct output_record *record = reserve(worker, STELLAR_EVE_PLUGIN, OUTPUT_LOG);
+
+	if (record == NULL)
+		return 0;
+	if (session != NULL)
+		session_record_fill(session, &record->log.session);
+	record->log.plugin_id = plugin_id;
+	record->log.level = level;
+	record->log.length = (uint16_t)length;
+	char *copy = output_ring_text(&worker->output_ring);
+
+	record->log.text = copy;
+	if (length > 0)
+		memcpy(copy, text, length);
+	output_ring_push(&worker->output_ring);
+	return 0;
+}
+
+int session_log(struct session *session, enum stellar_log_level level, const char *text,
+		size_t length)
+{
+	const struct plugin_host *host = session->worker->plugin;
+
+	if (host == NULL || (uint32_t)level >= STELLAR_LOG_LEVEL_COUNT)
+		return -EINVAL;
+	return record_log(session->worker, session, host->id, (uint8_t)level, text, length);
 }
 
 void record_stats(struct worker *worker)

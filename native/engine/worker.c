@@ -101,6 +101,17 @@ static int create_or_resume_table(struct worker *worker)
 	return create_table(worker);
 }
 
+// Room for what plugins say. What is not used takes no memory.
+static int create_texts(struct worker *worker)
+{
+	struct output_ring *ring = &worker->output_ring;
+
+	if ((worker->engine->output.types & STELLAR_EVE_PLUGIN) == 0)
+		return 0;
+	ring->texts = calloc(OUTPUT_RING_SIZE, sizeof(*ring->texts));
+	return ring->texts != NULL ? 0 : -ENOMEM;
+}
+
 int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker)
 {
 	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) & ~(size_t)63);
@@ -121,7 +132,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
 	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
 	    opening_guard_init(worker) != 0 || create_or_resume_table(worker) != 0 ||
-	    create_expectations(worker) != 0 || defragment_stage_create(worker) != 0) {
+	    create_expectations(worker) != 0 || defragment_stage_create(worker) != 0 ||
+	    create_texts(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -141,6 +153,7 @@ void worker_destroy(struct worker *worker)
 	free(worker->tx);
 	free(worker->replies);
 	free(worker->merge);
+	free(worker->output_ring.texts);
 	handoff_destroy(worker->handoff);
 	defragment_stage_destroy(worker);
 	if (worker->wake_fd >= 0)

@@ -339,5 +339,8 @@ void record_drop(struct worker *worker, const struct packet *packet);
 void record_anomaly(struct worker *worker, const struct packet *packet);
 // event: static, one of stream_stage.c. packet may be NULL: nothing is written.
 void record_stream_anomaly(struct worker *worker, const struct packet *packet, const char *event);
+// What a plugin says, as session_log does; session: NULL, of none. Returns 0 or -EMSGSIZE.
+int record_log(struct worker *worker, const struct session *session, uint16_t plugin_id,
+	       uint8_t level, const char *text, size_t length);
 // The figures of the engine: of one worker or, when there are several, of all.
 void record_stats(struct worker *worker);

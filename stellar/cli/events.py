@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, help="an EVE file, without a configuration")
     parser.add_argument("--follow", action="store_true", help="go on with new events")
     parser.add_argument("--lines", type=int, default=20, help="how many old ones (%(default)s)")
-    parser.add_argument("--type", help="only this event_type: flow, drop, anomaly, stats")
+    parser.add_argument("--type", help="only this event_type: flow, drop, anomaly, stats, plugin")
     parser.add_argument("--session", type=int, help="only this flow_id")
     parser.add_argument("--json", action="store_true", help="events are JSON anyway; no difference")
 

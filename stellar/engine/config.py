@@ -77,6 +77,7 @@ class EventType(enum.Enum):
     DROP = "drop"
     ANOMALY = "anomaly"
     STATS = "stats"
+    PLUGIN = "plugin"
 
 
 def _key(sentence: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
@@ -207,9 +208,7 @@ class EventConfig:
     """Where EVE JSON goes, and which lines."""
 
     path: Path = _key("EVE JSON file", Path("/var/log/stellar/eve.json"))
-    types: tuple[EventType, ...] = _key(
-        "kinds of lines", (EventType.FLOW, EventType.DROP, EventType.ANOMALY, EventType.STATS)
-    )
+    types: tuple[EventType, ...] = _key("kinds of lines", tuple(EventType))
 
 
 @dataclass(frozen=True, slots=True)

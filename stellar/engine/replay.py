@@ -18,7 +18,7 @@ from stellar.engine.plugins import FirstFailure, add_plugin
 
 __all__ = ["EVENT_TYPES", "ReplayOptions", "ReplayResult", "run"]
 
-EVENT_TYPES = ("flow", "drop", "anomaly", "stats")
+EVENT_TYPES = ("flow", "drop", "anomaly", "stats", "plugin")
 INTERFACE = "capture"
 _HASH_SEED = (0x0123456789ABCDEF, 0xFEDCBA9876543210)
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- require("stellar.log"): log.error, warning, info, debug("text") while the plugin is loaded. Not
--- in handlers: the packet path counts (stellar.stats) and never logs.
+-- require("stellar.log"): log.error, warning, info, debug("text") while the plugin is loaded. In
+-- handlers session:log writes an event instead (view/log.lua).
 
 local host = ...
 
@@ -17,6 +17,7 @@ local LEVELS = {
 
 local log = {}
 
+host.log_levels = LEVELS
 host.log_lines = {} -- kept until the engine calls load
 
 for name, level in pairs(LEVELS) do

@@ -11,6 +11,7 @@ local call = host.call
 local view = host.use("view/view")
 local endpoint = host.use("view/endpoint")
 local family = host.use("view/family")
+local log = host.use("view/log")
 local new_stream = host.use("view/stream")
 
 local METADATA_MAX_BYTES = 65536
@@ -259,5 +260,6 @@ local function new_session(pointer)
 end
 
 family(methods, handle_of, new_session)
+log(methods, handle_of)
 
 return new_session

@@ -11,7 +11,7 @@ local call = host.call
 local ERRORS = {
     [1] = "not permitted", [2] = "not found", [12] = "no memory", [13] = "denied", [16] = "busy",
     [22] = "invalid", [28] = "no room", [34] = "out of range", [38] = "not in this version",
-    [75] = "lost",
+    [75] = "lost", [90] = "too long",
 }
 
 local view = {}

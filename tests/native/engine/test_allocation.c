@@ -172,6 +172,8 @@ static void enter(struct session *session, void *context)
 	plugin_counter_add(session, 0, 1);
 	if (event->type == STELLAR_EVENT_SESSION_OPENING)
 		session_copy_metadata(session, "colour", "red", 4);
+	if (event->type == STELLAR_EVENT_SESSION_OPENING)
+		session_log(session, STELLAR_LOG_INFO, "seen", 4);
 	if (event->type == STELLAR_EVENT_UDP_DATA)
 		expect_answer(session);
 	// Bytes are kept until there are enough of them.
@@ -456,8 +458,9 @@ static int set_up(struct engine *engine, char *error, size_t size)
 	if (result == 0)
 		result = engine_add_plugin(engine, &plugin, NULL, error, size);
 	if (result >= 0)
-		result = engine_set_event_output(engine, events_path,
-						 STELLAR_EVE_FLOW | STELLAR_EVE_DROP, error, size);
+		result = engine_set_event_output(
+			engine, events_path,
+			STELLAR_EVE_FLOW | STELLAR_EVE_DROP | STELLAR_EVE_PLUGIN, error, size);
 	if (result == 0)
 		result = engine_start(engine, error, size);
 	return result;
