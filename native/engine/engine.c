@@ -157,6 +157,7 @@ void engine_destroy(struct engine *engine)
 	warm_restart_close(engine);
 	for (size_t i = 0; i < engine->plugin_count; i++)
 		plugin_host_destroy(engine->plugins[i]);
+	free(atomic_load(&engine->plugin_target));
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		if (engine->interfaces[id].is_owned)
 			packet_io_device_close(engine->interfaces[id].device);

@@ -63,7 +63,7 @@ static void raise_packet(struct worker *worker)
 		.packet = worker->current.packet,
 	};
 
-	if (plugin_wants(worker->engine, STELLAR_EVENT_SESSION_PACKET))
+	if (plugin_wants(worker, STELLAR_EVENT_SESSION_PACKET))
 		plugin_queue(worker, &event, NULL);
 	else
 		worker->ledger.events[STELLAR_EVENT_SESSION_PACKET]++;

@@ -127,6 +127,7 @@ void plugin_follow(struct worker *worker)
 {
 	const struct engine *engine = worker->engine;
 
+	worker->plugins = atomic_load_explicit(&engine->plugin_target, memory_order_acquire);
 	worker->disabled = atomic_load_explicit(&engine->disabled, memory_order_relaxed);
 	worker->failed_closed = atomic_load_explicit(&engine->failed_closed, memory_order_relaxed);
 }
@@ -194,7 +195,7 @@ void plugin_block_close(struct worker *worker, struct session *session)
 	if (block == NULL)
 		return;
 	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
-		free_context(worker, session, worker->engine->plugins[__builtin_ctzll(left)]);
+		free_context(worker, session, worker->plugins->plugins[__builtin_ctzll(left)]);
 	session_lock_release(session);
 	stream_stage_release(worker, session);
 	slab_put(&worker->blocks, session->cold->context);

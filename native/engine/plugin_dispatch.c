@@ -14,9 +14,9 @@
 
 #define PLUGIN_BIT(id) (UINT64_C(1) << (id))
 
-bool plugin_wants(const struct engine *engine, uint8_t event)
+bool plugin_wants(const struct worker *worker, uint8_t event)
 {
-	return engine->interest[event] != 0;
+	return worker->plugins->interest[event] != 0;
 }
 
 // A lease is over with its time, and when its owner was disabled for what it did elsewhere.
@@ -54,15 +54,15 @@ void plugin_deliver(struct worker *worker, struct session *session, const struct
 void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,
 		       uint64_t plugins)
 {
-	struct engine *engine = worker->engine;
-	uint64_t left = engine->interest[event->type] & plugins;
+	const struct plugin_table *table = worker->plugins;
+	uint64_t left = table->interest[event->type] & plugins;
 
 	if (session->block == NULL)
 		return;
 	expire_lease(worker, session->block);
 	session->event = event;
 	for (; left != 0; left &= left - 1) {
-		struct plugin_host *host = engine->plugins[__builtin_ctzll(left)];
+		struct plugin_host *host = table->plugins[__builtin_ctzll(left)];
 
 		if (is_called(worker, session->block, host, event->type))
 			plugin_call(worker, session, host);

@@ -139,13 +139,6 @@ int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id, uint32_
 	return 0;
 }
 
-#define EVENTS_OF_STREAMS \
-	(STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_DATA) | STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_GAP) | \
-	 STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_OVERLAP))
-#define EVENTS_AT_THE_ENDS \
-	(STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING) | \
-	 STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_CLOSING))
-
 // Where each plugin's context lies in a session's block.
 static void lay_out_blocks(struct engine *engine)
 {
@@ -168,16 +161,6 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 	for (size_t i = 0; i < engine->plugin_count; i++) {
 		struct plugin_host *host = engine->plugins[i];
 
-		for (uint32_t event = 0; event < STELLAR_EVENT_COUNT; event++) {
-			if ((host->plugin->events & STELLAR_EVENT_BIT(event)) != 0)
-				engine->interest[event] |= UINT64_C(1) << i;
-		}
-		if (host->plugin->events != 0)
-			engine->interested |= UINT64_C(1) << i;
-		if ((host->plugin->events & ~EVENTS_AT_THE_ENDS) != 0)
-			engine->watching |= UINT64_C(1) << i;
-		if ((host->plugin->events & EVENTS_OF_STREAMS) != 0)
-			engine->stream_interest |= UINT64_C(1) << i;
 		if (host->plugin->load != NULL)
 			result = host->plugin->load(host, &host->state);
 		if (result != 0) {
@@ -187,6 +170,13 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 		}
 		host->loaded = true;
 	}
+	struct plugin_table *table = plugin_table_create(engine);
+
+	if (table == NULL) {
+		snprintf(error, error_size, "plugins: no memory");
+		return -ENOMEM;
+	}
+	atomic_store(&engine->plugin_target, table);
 	return 0;
 }
 

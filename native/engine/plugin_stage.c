@@ -48,7 +48,7 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 
 	if (block == NULL || block->consented == 0 || (session->hot->flags & SESSION_LOCKED) != 0)
 		return;
-	uint64_t left = worker->engine->watching & ~block->detached & ~block->consented;
+	uint64_t left = worker->plugins->watching & ~block->detached & ~block->consented;
 
 	for (; left != 0; left &= left - 1) {
 		if (!plugin_is_disabled(worker, (uint16_t)__builtin_ctzll(left)))

@@ -41,12 +41,12 @@ static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
 static void copy_rule_name(struct worker *worker, uint16_t plugin_id, uint32_t generation,
 			   uint32_t rule_id, char *ret_name)
 {
-	struct engine *engine = worker->engine;
+	const struct plugin_table *table = worker->plugins;
 
 	if (worker->policy == NULL || worker->policy->generation != generation)
 		return;
-	for (uint16_t id = 0; id < engine->plugin_count; id++) {
-		const struct plugin_host *host = engine->plugins[id];
+	for (uint16_t id = 0; id < table->plugin_count; id++) {
+		const struct plugin_host *host = table->plugins[id];
 		const void *prepared = host->rows[worker->id].prepared;
 
 		if ((plugin_id != STELLAR_PLUGIN_NONE && plugin_id != id) || prepared == NULL ||

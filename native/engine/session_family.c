@@ -53,7 +53,7 @@ void session_family_raise(struct worker *worker)
 
 	if (parent == SESSION_NONE)
 		return;
-	if (!plugin_wants(worker->engine, STELLAR_EVENT_CHILD_OPENING)) {
+	if (!plugin_wants(worker, STELLAR_EVENT_CHILD_OPENING)) {
 		worker->ledger.events[STELLAR_EVENT_CHILD_OPENING]++;
 		return;
 	}

@@ -161,7 +161,7 @@ static void raise_event(struct worker *worker, uint8_t type)
 {
 	const struct session *session = &worker->current;
 
-	if (!plugin_wants(worker->engine, type)) {
+	if (!plugin_wants(worker, type)) {
 		worker->ledger.events[type]++;
 		return;
 	}
@@ -407,7 +407,7 @@ int session_stage(struct worker *worker, size_t position)
 	if (packet->verdict.disposition != STELLAR_DROP)
 		session_hot_touch(session->hot, worker->now_ns / NS_PER_MS);
 	if (is_new) {
-		if (worker->engine->interested != 0 && plugin_block_open(worker, session) != 0) {
+		if (worker->plugins->interested != 0 && plugin_block_open(worker, session) != 0) {
 			// Without a block no plugin can judge it: closed is the safe side.
 			refuse(packet, STELLAR_DROPPED_NO_MEMORY);
 			session->hot->flags |= SESSION_BLOCKED;

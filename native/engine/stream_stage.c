@@ -26,10 +26,10 @@ int stream_stage_init(struct worker *worker)
 	struct stream_stage *stage = &worker->stream;
 
 	slab_init(&stage->records, sizeof(struct stream));
-	if (engine->stream_interest == 0)
+	if (worker->plugins->stream_interest == 0)
 		return 0;
 	stage->keeps_digests =
-		engine->config.is_inline || plugin_wants(engine, STELLAR_EVENT_TCP_OVERLAP);
+		engine->config.is_inline || plugin_wants(worker, STELLAR_EVENT_TCP_OVERLAP);
 	return stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
 				  engine->config.limits.stream_held_bytes,
 				  engine->config.limits.stream_kept_bytes,
@@ -52,7 +52,7 @@ struct stream *stream_stage_get(const struct session *session)
 // Plugins that may still be given bytes of the session.
 static uint64_t get_wanting(const struct worker *worker, const struct session *session)
 {
-	uint64_t wanting = worker->engine->stream_interest & ~session->block->detached;
+	uint64_t wanting = worker->plugins->stream_interest & ~session->block->detached;
 	uint64_t left = wanting;
 
 	if (session->block->owner_id != STELLAR_PLUGIN_NONE)
@@ -196,7 +196,7 @@ static void deliver_one_by_one(struct worker *worker, struct session *session,
 {
 	const struct stream_shelf *shelf =
 		&stream_stage_get(session)->directions[event->direction].shelf;
-	uint64_t left = worker->engine->interest[event->type] & ~shelf->done;
+	uint64_t left = worker->plugins->interest[event->type] & ~shelf->done;
 
 	for (; left != 0; left &= left - 1)
 		deliver_limited(worker, session, (uint16_t)__builtin_ctzll(left), *event);

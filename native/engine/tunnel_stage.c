@@ -56,7 +56,7 @@ bool tunnel_stage(struct worker *worker, struct packet *packet)
 	if (is_made)
 		outer->hot->flags |= SESSION_UNHEARD;
 	worker->outer_is_new = (outer->hot->flags & SESSION_UNHEARD) != 0;
-	if (is_made && worker->engine->interested != 0 && plugin_block_open(worker, outer) != 0)
+	if (is_made && worker->plugins->interested != 0 && plugin_block_open(worker, outer) != 0)
 		outer->hot->flags |= SESSION_BLOCKED; // as any session that nobody can judge
 	if ((outer->hot->flags & SESSION_BLOCKED) == 0)
 		return true;
@@ -85,7 +85,7 @@ static void raise(struct worker *worker, uint8_t type)
 		.packet = outer->packet,
 	};
 
-	if (plugin_wants(worker->engine, type))
+	if (plugin_wants(worker, type))
 		plugin_queue_for(worker, outer->index, &event, NULL);
 	else
 		worker->ledger.events[type]++;
@@ -109,7 +109,7 @@ void tunnel_stage_raise(struct worker *worker)
 
 	if (worker->outer_is_new)
 		raise(worker, STELLAR_EVENT_SESSION_OPENING);
-	if (!plugin_wants(worker->engine, STELLAR_EVENT_SESSION_OPENING))
+	if (!plugin_wants(worker, STELLAR_EVENT_SESSION_OPENING))
 		tunnel_stage_heard(worker);
 	if (next != outer->hot->state) {
 		if (outer->hot->state == STELLAR_SESSION_OPENING)

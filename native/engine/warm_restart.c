@@ -514,7 +514,7 @@ int session_stage_resume(struct worker *worker, struct session *session)
 		.packet = session->packet,
 	};
 
-	if (session->block == NULL && worker->engine->interested != 0 &&
+	if (session->block == NULL && worker->plugins->interested != 0 &&
 	    plugin_block_open(worker, session) != 0)
 		return -ENOMEM;
 	session->hot->flags &= (uint16_t)~SESSION_RESUMED;

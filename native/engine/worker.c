@@ -124,6 +124,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->receiver = worker;
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&worker->border, NULL);
+	worker->plugins = atomic_load(&engine->plugin_target);
 	slab_init(&worker->blocks, engine->block_size);
 	int streams = stream_stage_init(worker);
 

@@ -27,6 +27,7 @@
 #include "engine/opening_guard.h"
 #include "engine/output.h"
 #include "engine/plugin_host.h"
+#include "engine/plugin_table.h"
 #include "engine/policy_swap.h"
 #include "engine/session_family.h"
 #include "engine/stream_stage.h"
@@ -147,6 +148,7 @@ struct worker {
 	struct event_queue queue;
 	struct defragment_stage *defragment;
 	struct worker *receiver; // who has the frames of the packet in hand: itself, or another
+	const struct plugin_table *plugins; // as of the last boundary
 	struct plugin_host *plugin; // being called, or NULL
 	struct session *called; // for which session, while plugin is not NULL
 	struct session *drained; // whose packet raised the queue's events, while they are delivered
@@ -194,12 +196,9 @@ struct engine {
 	struct interface interfaces[STELLAR_INTERFACES_MAX];
 	uint16_t interface_count;
 	uint32_t wire_count;
-	struct plugin_host *plugins[STELLAR_PLUGINS_MAX];
+	struct plugin_host *plugins[STELLAR_PLUGINS_MAX]; // control's; workers ask their table
 	size_t plugin_count;
-	uint64_t interest[STELLAR_EVENT_COUNT]; // plugins that need an event
-	uint64_t interested; // in anything
-	uint64_t watching; // interested in what comes between opening and closing
-	uint64_t stream_interest; // in the bytes of TCP sessions
+	_Atomic(struct plugin_table *) plugin_target; // see plugin_table.h
 	uint32_t block_size;
 	struct worker **workers;
 	struct session_secret home_secret; // see spread.h
@@ -314,9 +313,9 @@ struct session *session_in_hand(struct worker *worker, uint32_t index);
 void session_record_fill(const struct session *session, struct session_record *ret_record);
 
 // plugin_dispatch.c
-// Take up which plugins other workers have disabled. Between two bursts.
+// Take up which plugins run, and which of them other workers have disabled. Between two bursts.
 void plugin_follow(struct worker *worker);
-bool plugin_wants(const struct engine *engine, uint8_t event);
+bool plugin_wants(const struct worker *worker, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event);
