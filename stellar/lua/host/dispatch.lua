@@ -108,20 +108,25 @@ local function note_failure(text)
     end
 end
 
-local function enter(session, context_pointer)
+-- Calls a function for the plugin. Returns whether it ran to its end.
+local function guard(run, first, second)
     local done, problem = false, nil
     if not exhausted then
-        done, problem = pcall(deliver, session, context_pointer)
+        done, problem = pcall(run, first, second)
         close_call()
         if is_out_of_memory(problem) then
             done = false
             stop()
         end
     end
-    if not done then
-        if not pcall(note_failure, problem) then
-            failure = failure or "an error that has no text"
-        end
+    if not done and not pcall(note_failure, problem) then
+        failure = failure or "an error that has no text"
+    end
+    return done
+end
+
+local function enter(session, context_pointer)
+    if not guard(deliver, session, context_pointer) then
         C.pm_session_fail(session)
     end
 end
