@@ -148,6 +148,7 @@ void engine_destroy(struct engine *engine)
 		    engine->workers[i]->ledger.packets.held > 0)
 			worker_finish(engine->workers[i]);
 	}
+	watchdog_close(engine);
 	output_close(&engine->output);
 	policy_retire_all(engine);
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
@@ -371,6 +372,7 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 
 	if (result != 0)
 		return result;
+	watchdog_name_plugins(engine);
 	engine->clock_offset_ns = engine_clock_offset_ns();
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		const struct interface *interface = &engine->interfaces[id];

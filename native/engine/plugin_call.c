@@ -33,6 +33,7 @@ int plugin_block_open(struct worker *worker, struct session *session)
 static void enter(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	worker->plugin = host;
+	watchdog_enter(worker->mark, host->id);
 	worker->called = session;
 	worker->detach_asked = false;
 	worker->failed = false;
@@ -42,6 +43,7 @@ static void enter(struct worker *worker, struct session *session, struct plugin_
 static void leave(struct worker *worker)
 {
 	worker->plugin = NULL;
+	watchdog_leave(worker->mark);
 	worker->called = NULL;
 }
 
@@ -102,6 +104,17 @@ static void apply_fail_action(struct session *session, struct plugin_host *host)
 	verdict->rule_id = STELLAR_RULE_NONE;
 }
 
+void plugin_disable(struct plugin_host *host)
+{
+	struct engine *engine = host->engine;
+
+	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
+	atomic_fetch_or_explicit(&engine->disabled, PLUGIN_BIT(host->id), memory_order_relaxed);
+	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
+		atomic_fetch_or_explicit(&engine->failed_closed, PLUGIN_BIT(host->id),
+					 memory_order_relaxed);
+}
+
 static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	struct plugin_row *row = &host->rows[worker->id];
@@ -111,16 +124,11 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 	apply_fail_action(session, host);
 	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
 		return;
+	plugin_disable(host);
 	// Here at once; the other workers see it at their next boundary.
 	worker->disabled |= PLUGIN_BIT(host->id);
-	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
-	atomic_fetch_or_explicit(&worker->engine->disabled, PLUGIN_BIT(host->id),
-				 memory_order_relaxed);
-	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
-		return;
-	worker->failed_closed |= PLUGIN_BIT(host->id);
-	atomic_fetch_or_explicit(&worker->engine->failed_closed, PLUGIN_BIT(host->id),
-				 memory_order_relaxed);
+	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
+		worker->failed_closed |= PLUGIN_BIT(host->id);
 }
 
 void plugin_follow(struct worker *worker)

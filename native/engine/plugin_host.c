@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/plugin_call.h"
 #include "engine/worker.h"
 
 void plugin_host_destroy(struct plugin_host *host)
@@ -178,6 +179,19 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 	}
 	atomic_store(&engine->plugin_target, table);
 	return 0;
+}
+
+int engine_disable_plugin(struct engine *engine, const char *name)
+{
+	if (!engine->started)
+		return -EBUSY;
+	for (size_t i = 0; i < engine->plugin_count; i++) {
+		if (strcmp(engine->plugins[i]->plugin->name, name) != 0)
+			continue;
+		plugin_disable(engine->plugins[i]);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 static int find_counter(const struct plugin_host *host, const char *name)

@@ -122,6 +122,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->engine = engine;
 	worker->id = id;
 	worker->receiver = worker;
+	worker->mark = watchdog_get_mark(engine, id, &worker->own_mark);
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&worker->border, NULL);
 	worker->plugins = atomic_load(&engine->plugin_target);
@@ -443,6 +444,10 @@ static void set_running(struct worker *worker, bool running)
 	pthread_mutex_lock(&worker->border);
 	// What came before the change is answered by who owned the worker until now.
 	worker_boundary(worker);
+	if (running)
+		watchdog_take_thread(worker);
+	else
+		watchdog_leave_thread(worker);
 	atomic_store_explicit(&worker->running, running, memory_order_release);
 	pthread_mutex_unlock(&worker->border);
 }

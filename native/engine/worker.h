@@ -33,6 +33,7 @@
 #include "engine/stream_stage.h"
 #include "engine/target.h"
 #include "engine/warm_restart.h"
+#include "engine/watchdog.h"
 #include "packet/build.h"
 #include "packet/decode.h"
 #include "session/expectation.h"
@@ -150,6 +151,9 @@ struct worker {
 	struct worker *receiver; // who has the frames of the packet in hand: itself, or another
 	const struct plugin_table *plugins; // as of the last boundary
 	struct plugin_host *plugin; // being called, or NULL
+	struct plugin_mark *mark; // says so to others; see watchdog.h
+	struct plugin_mark own_mark;
+	uint8_t signal_stack[WATCHDOG_STACK_SIZE];
 	struct session *called; // for which session, while plugin is not NULL
 	struct session *drained; // whose packet raised the queue's events, while they are delivered
 	uint64_t disabled; // engine->disabled and failed_closed as of the last boundary
@@ -219,6 +223,7 @@ struct engine {
 	struct output output;
 	char *session_directories[SESSION_DIRECTORIES_MAX];
 	uint32_t session_directory_count;
+	struct watchdog watchdog;
 	struct warm_restart *restart; // NULL: sessions end with the process
 	bool has_own_seed; // of the hash: not a random one
 	_Atomic bool hand_over; // stop, but leave the sessions to a successor

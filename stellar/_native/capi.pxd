@@ -256,6 +256,10 @@ cdef extern from "stellar/engine.h" nogil:
     void engine_get_packet_stats(const engine *engine, packet_stats *ret_stats)
     int engine_add_session_directory(engine *engine, const char *path, char *error,
                                      size_t error_size)
+    int engine_set_mark_file(engine *engine, const char *path, char *error, size_t error_size)
+    const char *engine_get_blamed_plugin(const engine *engine, int *ret_stuck)
+    int engine_disable_plugin(engine *engine, const char *name)
+    int engine_start_watchdog(engine *engine, uint32_t stuck_ms)
     const char *engine_get_resume_line(const engine *engine)
     void engine_hand_over(engine *engine)
     void engine_get_session_stats(const engine *engine, session_stats *ret_stats)

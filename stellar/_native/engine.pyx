@@ -200,6 +200,28 @@ cdef class Engine(Figures):
         check(capi.engine_add_session_directory(self.get(), path.encode(), error, ERROR_SIZE),
               error, StellarError)
 
+    def set_mark_file(self, str path):
+        """Note in a file which plugin each worker is in; returns whom the last engine died in.
+
+        That is None, or the plugin's name and whether it did not come back (else it crashed).
+        """
+        cdef char error[ERROR_SIZE]
+        cdef int is_stuck = 0
+        cdef const char *name
+        error[0] = 0
+        check(capi.engine_set_mark_file(self.get(), path.encode(), error, ERROR_SIZE), error,
+              StellarError)
+        name = capi.engine_get_blamed_plugin(self.get(), &is_stuck)
+        return None if name == NULL else (name.decode("utf-8", "replace"), bool(is_stuck))
+
+    def disable_plugin(self, str name):
+        """Disable a plugin: its fail action holds. After `start`."""
+        check(capi.engine_disable_plugin(self.get(), name.encode()), NULL, PluginError)
+
+    def start_watchdog(self, uint32_t stuck_ms):
+        """End the process when a worker comes to no burst boundary for so long."""
+        check(capi.engine_start_watchdog(self.get(), stuck_ms), NULL, EngineStateError)
+
     @property
     def resume_line(self):
         """What `start` found in the session directories, one line; empty without any."""

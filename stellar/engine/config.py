@@ -175,6 +175,12 @@ class EngineConfig:
     target_profile: TargetProfile = _key("of hosts in no target's prefix", TargetProfile.LINUX)
     tunnel_parents: bool = _key("tunnels are sessions, parents of those inside", False)
     targets: tuple[TargetConfig, ...] = _key("profiles of networks; the longest prefix wins", ())
+    watchdog_ms: int = _key(
+        "end the process when a worker does not come back from a burst for so long; 0: never",
+        2000,
+        minimum=0,
+        maximum=600_000,
+    )
     verify_checksums: bool = _key("drop packets with wrong checksums", True)
     pass_malformed: bool = _key("let malformed packets cross a wire", False)
 

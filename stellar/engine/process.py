@@ -4,7 +4,8 @@
 Builds the engine from the configuration, takes up the policy it kept, runs each worker on a thread
 of its own without the GIL, and answers calls on `engine.sock` from its main thread. It needs no
 control daemon: stopping that one stops no packet. Exits 0 when it was asked to stop, 1 when it
-could not start or a worker ended by itself, 2 for a wrong configuration.
+could not start or a worker ended by itself, 2 for a wrong configuration, 70 when the watchdog found
+a worker that does not come back.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.calls import Calls
 from stellar.engine.config import ApplianceConfig, ConfigError, FailAction, load_config
+from stellar.engine.faults import Faults
 from stellar.engine.plugins import add_plugin, personality_plugin
 from stellar.engine.server import CallServer
 from stellar.telemetry.log import quote, start_logging
@@ -58,7 +60,10 @@ def build_engine(config: ApplianceConfig) -> Engine:
     engine.set_event_output(str(config.events.path), [each.value for each in config.events.types])
     for directory in config.session_directories:
         engine.add_session_directory(str(directory))
+    disabled = _find_faulty_plugins(engine, config)
     engine.start()
+    for name in disabled:
+        _disable(engine, name)
     if engine.resume_line:
         _log.info("sessions=%s", quote(engine.resume_line))
     return engine
@@ -76,6 +81,26 @@ def _add_topology(engine: Engine, config: ApplianceConfig) -> None:
         engine.add_wire(ids[first], ids[second], pass_non_ip=wire.pass_non_ip)
     for tap in config.taps:
         engine.add_tap(ids[tap.interface])
+
+
+def _find_faulty_plugins(engine: Engine, config: ApplianceConfig) -> list[str]:
+    """Note in which plugin the last engine died, and say which are not to be called any more."""
+    faults = Faults(config.state_directory / "faults.json")
+    blamed = engine.set_mark_file(str(config.state_directory / "marks"))
+    if blamed is not None:
+        name, is_stuck = blamed
+        faults.add(name, is_stuck=is_stuck)
+        fault = "did_not_return" if is_stuck else "crashed"
+        _log.error("plugin=%s fault=%s count=%d", name, fault, faults.count(name))
+    return faults.repeated()
+
+
+def _disable(engine: Engine, name: str) -> None:
+    try:
+        engine.disable_plugin(name)
+    except StellarError:
+        return  # not loaded any more
+    _log.error("plugin=%s disabled=yes reason=%s", name, quote("it ended the engine repeatedly"))
 
 
 def _device_uri(config: ApplianceConfig, name: str, device: str) -> str:
@@ -135,6 +160,8 @@ def _serve(engine: Engine, config: ApplianceConfig) -> int:
     signal.signal(signal.SIGHUP, lambda *_: _reopen_events(engine))
     for thread in threads:
         thread.start()
+    if config.engine.watchdog_ms > 0:
+        engine.start_watchdog(config.engine.watchdog_ms)
     # Whoever is answered finds workers that work.
     while engine.running_workers < len(threads) and all(thread.is_alive() for thread in threads):
         time.sleep(_START_POLL_SEC)

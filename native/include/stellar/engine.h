@@ -231,6 +231,26 @@ STELLAR_PUBLIC int engine_add_session_directory(struct engine *engine, const cha
 // the engine. Lives as long as the engine.
 STELLAR_PUBLIC const char *engine_get_resume_line(const struct engine *engine);
 
+// Note in a file, made when it is missing, which plugin each worker is in, so that the engine after
+// this one knows in which plugin it died (a fatal signal, the watchdog). Signals belong to the
+// process: one engine of it. Before engine_start. Returns 0 or -errno.
+STELLAR_PUBLIC int engine_set_mark_file(struct engine *engine, const char *path, char *error,
+					size_t error_size);
+
+// The plugin in which the file's engine before this one died, or NULL; ret_stuck: it did not come
+// back, else it crashed. Lives as long as the engine. Control thread.
+STELLAR_PUBLIC const char *engine_get_blamed_plugin(const struct engine *engine, int *ret_stuck);
+
+// Disable a plugin, as too many errors do: its fail action holds from the start. After
+// engine_start, before workers run. Returns 0, -ENOENT or -EBUSY.
+STELLAR_PUBLIC int engine_disable_plugin(struct engine *engine, const char *name);
+
+// Watch the workers from a thread: when one comes to no burst boundary for stuck_ms (at least 100),
+// log the plugin it is in and end the process with STELLAR_EXIT_STUCK. Idle workers pass boundaries
+// too. For live engines, after engine_start. Returns 0 or -errno.
+#define STELLAR_EXIT_STUCK 70
+STELLAR_PUBLIC int engine_start_watchdog(struct engine *engine, uint32_t stuck_ms);
+
 // Fix plugin order and topology; allocate tables. Returns 0 or -errno.
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 

@@ -99,10 +99,14 @@ class Client:
 
     def say(self, line: str) -> str:
         """Send a line; returns what came back."""
+        self.send(line)
+        return self._read()
+
+    def send(self, line: str) -> None:
+        """Send a line that may never come back."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return self._read()
 
     def _read(self) -> str:
         assert self._process.stdout is not None
@@ -250,11 +254,17 @@ class Appliance:
 
 
 @pytest.fixture
-def appliance(tmp_path: Path) -> Iterator[Appliance]:
+def machines(tmp_path: Path) -> Iterator[Appliance]:
+    """The machines, and nothing started on them."""
     machines = Appliance(tmp_path)
     try:
         machines.build()
-        machines.start()
         yield machines
     finally:
         machines.remove()
+
+
+@pytest.fixture
+def appliance(machines: Appliance) -> Appliance:
+    machines.start()
+    return machines

@@ -2,6 +2,7 @@
 """The engine process: starts, answers, keeps its policy, stops; and says in a line why it can't."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -208,7 +209,7 @@ def test_wrong_configuration_is_exit_2(config: Path, start: Start) -> None:
 def test_policy_that_cannot_be_kept_is_said(config: Path, start: Start) -> None:
     start()
     call(config, "ping")
-    (config.parent / "state").rmdir()
+    shutil.rmtree(config.parent / "state")
 
     answer = call(config, "policy_apply", path=str(image(config, 1)))
 
