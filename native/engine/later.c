@@ -134,17 +134,6 @@ int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level
 	return -ENOSYS;
 }
 
-const char *plugin_get_setting(const struct plugin_host *host, const char *key)
-{
-	return NULL;
-}
-
-int engine_set_plugin_setting(struct engine *engine, uint16_t plugin_id, const char *key,
-			      const char *value, char *error, size_t error_size)
-{
-	return -ENOSYS;
-}
-
 int plugin_get_derived_id(const struct plugin_host *host, const char *name)
 {
 	return -ENOSYS;

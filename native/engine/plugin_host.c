@@ -27,6 +27,7 @@ void plugin_host_destroy(struct plugin_host *host)
 	for (int i = 0; i < host->counter_count; i++)
 		free(host->counter_names[i]);
 	free(host->counter_names);
+	plugin_settings_free(host);
 	if (host->library != NULL)
 		dlclose(host->library);
 	free(host);

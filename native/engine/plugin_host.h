@@ -58,6 +58,7 @@ struct plugin_host {
 	char **counter_names;
 	int counter_count;
 	struct plugin_row *rows; // one a worker
+	struct plugin_setting *settings; // plugin_settings.c
 };
 
 // A session's plugin state. Masks by plugin id.
@@ -93,5 +94,8 @@ void session_locks_expire(struct worker *worker);
 
 // Order the hosts, lay out blocks, call each load. Returns 0 or -errno with one line in error.
 int plugin_hosts_start(struct engine *engine, char *error, size_t error_size);
+// plugin_settings.c. Forget what the operator gave.
+void plugin_settings_free(struct plugin_host *host);
+
 // Unload and free; accepts NULL.
 void plugin_host_destroy(struct plugin_host *host);

@@ -65,6 +65,13 @@ int plugin_check(const struct plugin *plugin, char *error, size_t error_size)
 			 plugin->name, plugin->context_size, plugin->context_persistent_size);
 		return -EINVAL;
 	}
+	for (const char *const *name = plugin->settings; name != NULL && *name != NULL; name++) {
+		if (!name_is_valid(*name)) {
+			snprintf(error, error_size, "plugin %s: setting: expected [a-z][a-z0-9_]*",
+				 plugin->name);
+			return -EINVAL;
+		}
+	}
 	if (plugin->fail_action >= STELLAR_FAIL_ACTION_COUNT) {
 		snprintf(error, error_size, "plugin %s: unknown fail action %u", plugin->name,
 			 plugin->fail_action);

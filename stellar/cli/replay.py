@@ -8,7 +8,7 @@ before that is counted.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="packets with wrong checksums (%(default)s)",
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="K=V", help=f"one of {', '.join(_SETTINGS)}"
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help=f"one of {', '.join(_SETTINGS)}; or PLUGIN.KEY=VALUE, a setting of a plugin",
     )
     parser.add_argument(
         "--target-profile",
@@ -111,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> ReplayOptions:
-    settings = _parse_settings(arguments.set)
+    settings = _parse_settings([each for each in arguments.set if not _is_of_plugin(each)])
     plugins = list(arguments.plugin)
     image = None
     if arguments.file is not None:
@@ -122,6 +126,7 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
     return ReplayOptions(
         captures=arguments.captures,
         plugins=plugins,
+        plugin_settings=_parse_plugin_settings(filter(_is_of_plugin, arguments.set)),
         workers=arguments.workers,
         policy_image=image,
         inline=arguments.inline,
@@ -165,6 +170,24 @@ def _parse_settings(assignments: list[str]) -> dict[str, int]:
             limits = f"{setting.minimum} to {setting.maximum}"
             raise _usage(f"--set {name}: expected a number from {limits}, found {text!r}")
         values[name] = int(text)
+    return values
+
+
+def _is_of_plugin(assignment: str) -> bool:
+    return "." in assignment.partition("=")[0]
+
+
+def _parse_plugin_settings(assignments: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Settings of plugins by the plugin they name."""
+    values: dict[str, dict[str, str]] = {}
+    for assignment in assignments:
+        place, equals, text = assignment.partition("=")
+        plugin, _, key = place.partition(".")
+        if not plugin or not key or not equals:
+            raise _usage(f"--set: expected PLUGIN.KEY=VALUE, found {assignment!r}")
+        if key in values.setdefault(plugin, {}):
+            raise _usage(f"--set {place}: expected a setting once, found it again")
+        values[plugin][key] = text
     return values
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import ipaddress
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "InterfaceConfig",
     "MetricsConfig",
     "Personality",
+    "PluginConfig",
     "SessionConfig",
     "SessionTimeouts",
     "TapConfig",
@@ -210,6 +212,14 @@ class TapConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginConfig:
+    """An extra plugin."""
+
+    path: Path = _key("file: .so or .lua")
+    settings: Mapping[str, str] = _key("what the plugin declares, by name", dict)
+
+
+@dataclass(frozen=True, slots=True)
 class EventConfig:
     """Where EVE JSON goes, and which lines."""
 
@@ -242,7 +252,7 @@ class ApplianceConfig:
     engine: EngineConfig = _key("the data path", EngineConfig)
     wires: tuple[WireConfig, ...] = _key("transparent pairs", ())
     taps: tuple[TapConfig, ...] = _key("listen-only interfaces", ())
-    plugins: tuple[Path, ...] = _key("extra plugins: .so or .lua", ())
+    plugins: tuple[PluginConfig, ...] = _key("extra plugins, or their paths", (), alone="path")
     events: EventConfig = _key("EVE JSON", EventConfig)
 
     @property

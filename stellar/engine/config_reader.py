@@ -9,6 +9,7 @@ import dataclasses
 import enum
 import re
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = ["ConfigError", "Reader", "child"]
 
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MISREAD = frozenset(_NULLS | {"true", "false", "True", "False", "TRUE", "FALSE"})
 
@@ -57,6 +59,14 @@ class Reader:
         origin = typing.get_origin(kind)
         if origin is tuple:
             return self._sequence(node, typing.get_args(kind)[0], key, limits)
+        if origin is Mapping:
+            return self._texts(node, key)
+        if (
+            dataclasses.is_dataclass(kind)
+            and "alone" in limits
+            and isinstance(node, yaml.ScalarNode)
+        ):
+            return self._alone(node, typing.cast(type, kind), key, limits["alone"])
         if dataclasses.is_dataclass(kind):
             return self._mapping(node, typing.cast(type, kind), key)
         if not isinstance(node, yaml.ScalarNode):
@@ -95,6 +105,31 @@ class Reader:
             if required and name not in lines:
                 self.refuse(node, key, f"the key {name!r}", "none")
         return None if self.problems else kind(**values)
+
+    def _alone(self, node: yaml.Node, kind: type, key: str, name: str) -> Any:
+        """A mapping of which only one key is given, by its value alone."""
+        value = self.read(node, typing.get_type_hints(kind)[name], key, {})
+        return None if self.problems else kind(**{name: value})
+
+    def _texts(self, node: yaml.Node, key: str) -> dict[str, str]:
+        """Single values by name, as they are written."""
+        if not isinstance(node, yaml.MappingNode):
+            self.refuse(node, key, "a mapping of names")
+            return {}
+        values: dict[str, str] = {}
+        for name_node, value_node in node.value:
+            name = name_node.value if isinstance(name_node, yaml.ScalarNode) else ""
+            if not re.fullmatch(_NAME, name):
+                self.refuse(name_node, key, "a name of a-z, 0-9 and _")
+            elif name in values:
+                self.refuse(name_node, f"{key}.{name}", "a name once", "it again")
+            elif not isinstance(value_node, yaml.ScalarNode) or (
+                not value_node.style and value_node.value in _NULLS
+            ):
+                self.refuse(value_node, f"{key}.{name}", "a single value")
+            else:
+                values[name] = value_node.value
+        return values
 
     def _sequence(
         self, node: yaml.Node, kind: Any, key: str, limits: typing.Mapping[str, Any]

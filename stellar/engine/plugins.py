@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds and adds plugins: shared objects go to the engine, Lua files through the Lua host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,22 @@ from stellar.engine import Engine, PluginError, PluginHandle
 if TYPE_CHECKING:
     from stellar.lua import LuaPlugin
 
-__all__ = ["LIBRARY", "FirstFailure", "add_lua_plugin", "add_plugin", "personality_plugin"]
+__all__ = [
+    "LIBRARY",
+    "FirstFailure",
+    "PluginSettings",
+    "add_lua_plugin",
+    "add_plugin",
+    "add_plugins",
+    "personality_plugin",
+]
 
 FirstFailure = Callable[[], str | None]
 """Tells the first error of a plugin's handlers, or None. Not while a worker runs."""
+Settings = Mapping[str, bool | float | str]
+"""What the operator tells a plugin, by name."""
+PluginSettings = Mapping[str, Settings]
+"""Settings of several plugins, by their names or those of their files, without suffix."""
 
 _PACKAGE = Path(stellar.__file__).parent
 LIBRARY = _PACKAGE / "_native" / "libstellar.so"
@@ -25,28 +37,70 @@ def personality_plugin(name: str) -> Path:
     return _PACKAGE / "plugins" / f"{name}.so"
 
 
-def add_plugin(engine: Engine, path: Path, *, workers: int) -> FirstFailure:
+def add_plugin(
+    engine: Engine, path: Path, *, workers: int, settings: Settings | None = None
+) -> FirstFailure:
     """Add a plugin to an engine that has not started; raises PluginError."""
+    return _add(engine, path, workers, {path.stem: settings or {}})[1]
+
+
+def add_plugins(
+    engine: Engine, paths: Sequence[Path], *, workers: int, settings: PluginSettings
+) -> list[FirstFailure]:
+    """Add plugins, each with its settings; raises PluginError also for those of no plugin."""
+    added = [_add(engine, path, workers, settings) for path in paths]
+    names = [{name, path.stem} for path, (name, _) in zip(paths, added, strict=True)]
+    for wanted in settings:
+        count = sum(wanted in each for each in names)
+        if count != 1:
+            known = ", ".join(sorted(set().union(*names))) or "none is loaded"
+            found = f"{wanted}, two of them" if count else wanted
+            raise PluginError(f"settings: expected the name of a plugin ({known}), found {found}")
+    return [first_failure for _, first_failure in added]
+
+
+def _add(
+    engine: Engine, path: Path, workers: int, settings: PluginSettings
+) -> tuple[str, FirstFailure]:
+    """Add a plugin with those settings that are its own; returns its name, too."""
     if not path.exists():
         raise PluginError(f"{path}: expected a plugin, found no such file")
     if path.suffix == ".so":
-        engine.load_plugin(str(path.resolve()))
-        return lambda: None  # the API of C plugins has no text for it
+        return _add_shared_object(engine, path, settings), lambda: None  # it has no text for it
     if path.suffix == ".lua":
-        return _add_lua(engine, path, workers)
+        return _add_lua(engine, path, workers, settings)
     raise PluginError(f"{path}: expected a plugin ending in .so or .lua")
 
 
-def _add_lua(engine: Engine, path: Path, workers: int) -> FirstFailure:
+def _add_shared_object(engine: Engine, path: Path, settings: PluginSettings) -> str:
+    plugin_id = engine.load_plugin(str(path.resolve()))
+    name = str(engine.plugin_stats()[plugin_id]["name"])
+    for wanted in {path.stem, name} & settings.keys():
+        for key, value in settings[wanted].items():
+            engine.set_plugin_setting(plugin_id, key, _text_of(value))
+    return name
+
+
+def _add_lua(
+    engine: Engine, path: Path, workers: int, settings: PluginSettings
+) -> tuple[str, FirstFailure]:
     # Imported on use: an engine without Lua plugins starts without LuaJIT.
     from stellar.lua import LuaError, load_plugin
 
+    own = settings.get(path.stem, {})
+    others = {name: values for name, values in settings.items() if name != path.stem}
     try:
-        plugin = load_plugin(path, library=LIBRARY, workers=workers)
+        plugin = load_plugin(
+            path, library=LIBRARY, workers=workers, settings=own, settings_by_name=others
+        )
     except LuaError as error:
         raise PluginError(str(error)) from error
     add_lua_plugin(engine, plugin)
-    return plugin.first_failure
+    return plugin.name, plugin.first_failure
+
+
+def _text_of(value: bool | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:

@@ -54,8 +54,9 @@ def build_engine(config: ApplianceConfig) -> Engine:
         network = ipaddress.ip_network(target.prefix)
         engine.add_target(network.network_address.packed, network.prefixlen, target.profile.value)
     _add_topology(engine, config)
-    for plugin in (personality_plugin(config.personality.value), *config.plugins):
-        add_plugin(engine, plugin, workers=config.engine.workers)
+    add_plugin(engine, personality_plugin(config.personality.value), workers=config.engine.workers)
+    for plugin in config.plugins:
+        add_plugin(engine, plugin.path, workers=config.engine.workers, settings=plugin.settings)
     config.events.path.parent.mkdir(parents=True, exist_ok=True)
     engine.set_event_output(str(config.events.path), [each.value for each in config.events.types])
     for directory in config.session_directories:

@@ -14,7 +14,7 @@ from typing import Any
 
 from stellar.engine import Engine, ResourceError
 from stellar.engine.figures import Figures
-from stellar.engine.plugins import FirstFailure, add_plugin
+from stellar.engine.plugins import FirstFailure, PluginSettings, add_plugins
 
 __all__ = ["EVENT_TYPES", "ReplayOptions", "ReplayResult", "run"]
 
@@ -29,6 +29,8 @@ class ReplayOptions:
 
     captures: Sequence[Path]
     plugins: Sequence[Path] = ()
+    plugin_settings: PluginSettings = field(default_factory=dict)
+    """Settings by the name of their plugin, or of its file without the suffix."""
     policy_image: bytes | None = None
     inline: bool = False
     """Verdicts bite: what is dropped is not forwarded."""
@@ -116,7 +118,9 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
         tunnel_parents=options.tunnel_parents,
         first_session_id=first_session_id,
     )
-    plugins = [add_plugin(engine, plugin, workers=options.workers) for plugin in options.plugins]
+    plugins = add_plugins(
+        engine, options.plugins, workers=options.workers, settings=options.plugin_settings
+    )
     if options.events is not None:
         engine.set_event_output(options.events, options.event_types)
     return engine, plugins

@@ -21,6 +21,9 @@ _HOST_BYTES = 1 << 20  # what the host needs, generously
 _ENCODING = "latin-1"  # every byte string is text and back
 
 
+Settings = Mapping[str, bool | float | str]
+
+
 class LuaError(Exception):
     """A plugin file was refused; one line, `file:line: expected ..., found ...`."""
 
@@ -71,19 +74,23 @@ def load_plugin(
     *,
     library: Path,
     workers: int,
-    settings: Mapping[str, bool | float | str] | None = None,
+    settings: Settings | None = None,
+    settings_by_name: Mapping[str, Settings] | None = None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> LuaPlugin:
     """Load a plugin file once for each worker; raises LuaError.
 
-    library: libstellar.so as the engine has it loaded. settings: values for the plugin's `config`.
+    library: libstellar.so as the engine has it loaded. settings: values for the plugin's `config`;
+    texts are read as the types declared there. settings_by_name: the same of several plugins, by
+    the names that they give themselves.
     """
     try:
         source = path.read_bytes()
     except OSError as error:
         raise LuaError(f"{path}: expected a readable file, found: {error.strerror}") from error
     states = tuple(
-        _load_state(source, path, library, settings or {}, memory_bytes) for _ in range(workers)
+        _load_state(source, path, library, (settings or {}, settings_by_name or {}), memory_bytes)
+        for _ in range(workers)
     )
     name, version, events, before, after, size, fail_open, _, load_entry, _ = states[0].loaded
     return LuaPlugin(
@@ -104,7 +111,7 @@ def _load_state(
     source: bytes,
     path: Path,
     library: Path,
-    settings: Mapping[str, bool | float | str],
+    settings: tuple[Settings, Mapping[str, Settings]],
     memory_bytes: int,
 ) -> LuaState:
     runtime = luajit.LuaRuntime(
@@ -133,7 +140,8 @@ def _load_state(
         done, *results = load(
             source.decode(_ENCODING),
             str(path).encode().decode(_ENCODING),
-            runtime.table_from(settings),
+            runtime.table_from(_encode(settings[0])),
+            runtime.table_from({k: runtime.table_from(_encode(v)) for k, v in settings[1].items()}),
         )
     except luajit.LuaMemoryError as error:
         raise LuaError(
@@ -149,6 +157,14 @@ def _load_state(
 def _refuse_attribute(_object: object, _name: object, _is_setting: bool) -> object:
     """No Lua code reaches into a Python object; none is given to it either."""
     raise AttributeError("not available in a plugin")
+
+
+def _encode(settings: Settings) -> dict[str, bool | float | str]:
+    """Texts as their bytes in UTF-8, which is what a plugin sees."""
+    return {
+        key: value.encode().decode(_ENCODING) if isinstance(value, str) else value
+        for key, value in settings.items()
+    }
 
 
 def _to_text(text: str) -> str:

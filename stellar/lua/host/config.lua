@@ -3,11 +3,25 @@
 -- Settings of a plugin: `config` declares keys, the host checks the values given before `configure`
 -- gets them. A declaration: { type, required, default, range = { from, to } }.
 
+local INTEGER_DIGITS_MAX = 15
 local TYPES = {
     boolean = function(value) return type(value) == "boolean" end,
     integer = function(value) return type(value) == "number" and value % 1 == 0 end,
     number = function(value) return type(value) == "number" end,
     string = function(value) return type(value) == "string" end,
+}
+-- What a text says, or nil: it is none of the type.
+local READERS = {
+    boolean = function(text)
+        return text == "true" or (text ~= "false" and nil)
+    end,
+    integer = function(text)
+        return text:match("^-?%d+$") and #text <= INTEGER_DIGITS_MAX and tonumber(text) or nil
+    end,
+    number = function(text)
+        local whole = text:gsub("[eE][+-]?%d%d?%d?$", "", 1)
+        return whole:match("^-?%d+%.?%d*$") and tonumber(text) or nil
+    end,
 }
 local ATTRIBUTES = { type = true, required = true, default = true, range = true }
 
@@ -19,12 +33,26 @@ end
 
 local function check_value(key, declaration, value)
     if not TYPES[declaration.type](value) then
-        refuse(key, "a value of type " .. declaration.type, type(value))
+        refuse(key, "a value of type " .. declaration.type,
+            type(value) == "string" and value or type(value))
     end
     local range = declaration.range
     if range ~= nil and (value < range[1] or value > range[2]) then
         refuse(key, range[1] .. " to " .. range[2], value)
     end
+end
+
+-- Operators write texts. One that is not of the type stays what it is.
+local function read_text(declaration, value)
+    local reader = READERS[declaration.type]
+    if type(value) ~= "string" or reader == nil then
+        return value
+    end
+    local result = reader(value)
+    if result == nil then
+        return value
+    end
+    return result
 end
 
 local function check_range(key, declaration)
@@ -56,13 +84,22 @@ local function check_declaration(key, declaration)
     end
 end
 
+local function list_keys(declarations)
+    local keys = {}
+    for key in pairs(declarations) do
+        keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    return next(keys) and table.concat(keys, ", ") or "there is none"
+end
+
 -- values: what the operator set, or nil. Returns the settings; raises a line.
 function config.check(declarations, values)
     local settings = {}
     values = values or {}
     for key, declaration in pairs(declarations) do
         check_declaration(key, declaration)
-        local value = values[key]
+        local value = read_text(declaration, values[key])
         if value == nil then
             value = declaration.default
         else
@@ -75,7 +112,7 @@ function config.check(declarations, values)
     end
     for key in pairs(values) do
         if declarations[key] == nil then
-            refuse(tostring(key), "a declared key", "another")
+            refuse(tostring(key), "a declared key (" .. list_keys(declarations) .. ")", "another")
         end
     end
     return settings

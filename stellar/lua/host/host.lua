@@ -60,14 +60,25 @@ local function place(path, text)
     return count == 1 and replaced or path .. ": " .. text
 end
 
-local function read_plugin(source, path, values)
+-- Values given for the file, and those given for a plugin of this name.
+local function merge(values, named)
+    for key, value in pairs(named or {}) do
+        if values[key] ~= nil then
+            error("config." .. key .. ": expected a value once, found another", 0)
+        end
+        values[key] = value
+    end
+    return values
+end
+
+local function read_plugin(source, path, values, values_by_name)
     local environment = sandbox.environment()
     local chunk, problem = sandbox.compile(source, environment)
     if chunk == nil then
         error(problem, 0)
     end
     local plugin = shape.check(chunk())
-    local settings = config.check(plugin.config, values)
+    local settings = config.check(plugin.config, merge(values, values_by_name[plugin.name]))
     if plugin.configure ~= nil then
         plugin.configure(settings)
     end
@@ -78,8 +89,8 @@ local function read_plugin(source, path, values)
 end
 
 -- Returns true and what plugin.py's LuaPlugin says of the plugin, or false and one line.
-return function(source, path, values)
-    local results = { pcall(read_plugin, source, path, values) }
+return function(source, path, values, values_by_name)
+    local results = { pcall(read_plugin, source, path, values, values_by_name) }
     if not results[1] then
         return false, place(path, sandbox.tostring(results[2]))
     end

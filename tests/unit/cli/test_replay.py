@@ -3,6 +3,7 @@
 
 import ipaddress
 import json
+import re
 import struct
 
 import pytest
@@ -106,6 +107,68 @@ def test_settings_change_the_run(capsys, capture):
     assert json.loads(capsys.readouterr().out)["packets"]["received"] == 3
 
 
+GATE = """
+local log = require("stellar.log")
+return { name = "gate", version = "1", config = {
+    word = { type = "string", required = true }, port = { type = "integer", default = 53 } },
+configure = function(config)
+    for key, value in pairs(config) do log.info(key .. "=" .. value) end
+    assert(config.word == "a=b.c" and config.port == 80)
+end, on = { session_opening = function() end } }"""
+
+
+@pytest.fixture
+def gate(tmp_path):
+    path = tmp_path / "my_gate.lua"
+    path.write_text(GATE)
+    return path
+
+
+@pytest.mark.parametrize("plugin", ["gate", "my_gate"])
+def test_settings_of_a_plugin_go_by_its_name_or_its_files(capsys, capture, gate, plugin):
+    settings = ["--set", f"{plugin}.word=a=b.c", "--set", f"{plugin}.port=80"]
+
+    assert main(["replay", str(capture), "--plugin", str(gate), *settings]) == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("gate.colour=red", r"my_gate.lua: config.colour: expected a declared key \(port, word\)"),
+        (
+            "gate.port=high",
+            "my_gate.lua: config.port: expected a value of type integer, found high",
+        ),
+        (
+            "gat.port=1",
+            r"settings: expected the name of a plugin \(firewall, gate, my_gate\), found gat",
+        ),
+        ("firewall.x=1", "plugin firewall: takes no settings, found x"),
+    ],
+)
+def test_wrong_setting_of_a_plugin_is_named(capsys, capture, gate, setting, line):
+    words = ["--personality", "firewall", "--plugin", str(gate), "--set", "my_gate.word=a=b.c"]
+    words += ["--set", "my_gate.port=80"] * (setting != "gate.port=high")
+
+    assert main(["replay", str(capture), *words, "--set", setting]) == 1
+
+    assert re.search(line, capsys.readouterr().err)
+
+
+def test_settings_of_two_plugins_of_one_name_are_refused(capsys, capture, gate, tmp_path):
+    other = tmp_path / "gate.lua"
+    other.write_text(
+        'return { name = "other", version = "1", on = { timer = nil,'
+        ' session_opening = function() end }, config = { word = { type = "string" },'
+        ' port = { type = "integer" } } }'
+    )
+    words = ["--plugin", str(gate), "--plugin", str(other), "--set", "gate.word=a=b.c"]
+
+    assert main(["replay", str(capture), *words, "--set", "gate.port=80"]) == 1
+
+    assert capsys.readouterr().err.endswith("found gate, two of them\n")
+
+
 def test_cut_capture_is_code_1_and_what_came_before_is_counted(capsys, capture):
     capture.write_bytes(capture.read_bytes()[:-5])
 
@@ -153,6 +216,9 @@ def test_absent_plugin_is_code_1(capsys, capture):
         (["--set", "speed=9"], "--set: expected one of burst_size, session_capacity"),
         (["--set", "burst_size=65"], "--set burst_size: expected a number from 1 to 64"),
         (["--set", "burst_size"], "--set burst_size: expected a number from 1 to 64, found ''"),
+        (["--set", "gate.word"], "--set: expected PLUGIN.KEY=VALUE, found 'gate.word'"),
+        (["--set", ".word=a"], "--set: expected PLUGIN.KEY=VALUE, found '.word=a'"),
+        (["--set", "a.b=1", "--set", "a.b=1"], "--set a.b: expected a setting once"),
         (["--event-types", "flow,noise"], "--event-types: expected some of flow, drop"),
         (["--stats", "-", "--events", "-"], "--stats and --events: expected one of them"),
         (["--write", "o.pcap", "more.pcap"], "--write: expected one capture to read, found 2"),

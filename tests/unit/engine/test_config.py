@@ -12,6 +12,7 @@ from stellar.engine.config import (
     EventType,
     FailAction,
     FullAction,
+    PluginConfig,
     SessionTimeouts,
     TargetConfig,
     TargetProfile,
@@ -58,7 +59,10 @@ interfaces:
 wires:
   - {between: [inside, outside], fail: open, pass_non_ip: false}
 taps: [{interface: mirror}]
-plugins: [/usr/lib/stellar/count.lua]
+plugins:
+  - /usr/lib/stellar/count.lua
+  - path: /usr/lib/stellar/gate.so
+    settings: {word: "", port: 023, loud: true, share: 0.5}
 events: {path: /var/log/stellar/eve.json, types: [flow, drop]}
 """
 
@@ -102,7 +106,13 @@ def test_whole_document_is_read():
     assert config.wires[0].between == ("inside", "outside")
     assert config.wires[0].fail is FailAction.OPEN
     assert config.taps[0].interface == "mirror"
-    assert config.plugins == (Path("/usr/lib/stellar/count.lua"),)
+    assert config.plugins == (
+        PluginConfig(Path("/usr/lib/stellar/count.lua")),
+        PluginConfig(
+            Path("/usr/lib/stellar/gate.so"),
+            {"word": "", "port": "023", "loud": "true", "share": "0.5"},
+        ),
+    )
     assert config.events.types == (EventType.FLOW, EventType.DROP)
     assert config.metrics.address == "::1"
     assert config.engine_socket == Path("/run/stellar/engine.sock")
@@ -167,8 +177,27 @@ def test_timeouts_are_those_of_the_header():
         ("metrics: {port: 0}\n", "metrics.port: expected a number from 1 to 65535"),
         ("events: {types: [flow, noise]}\n", "events.types[1]: expected one of flow, drop"),
         ("events: {types: flow}\n", "events.types: expected a list, found 'flow'"),
-        ("plugins: [{path: /a.so}]\n", "plugins[0]: expected a single value, found a mapping"),
-        ("plugins: [&a [*a]]\n", "plugins[0]: expected a single value, found a list"),
+        ("plugins: [a.so]\n", "6: plugins[0]: expected an absolute path, found 'a.so'"),
+        ("plugins: [{settings: {}}]\n", "plugins[0]: expected the key 'path', found none"),
+        (
+            "plugins: [{path: /a.so, set: 1}]\n",
+            "plugins[0]: expected one of the keys path, settings",
+        ),
+        ("plugins: [&a [*a]]\n", "plugins[0]: expected a mapping of keys, found a list"),
+        (
+            "plugins: [{path: /a, settings: [1]}]\n",
+            "settings: expected a mapping of names, found a",
+        ),
+        (
+            "plugins: [{path: /a, settings: {B: 1}}]\n",
+            "expected a name of a-z, 0-9 and _, found 'B'",
+        ),
+        (
+            "plugins: [{path: /a, settings: {b: }}]\n",
+            "settings.b: expected a single value, found no",
+        ),
+        ("plugins: [{path: /a, settings: {b: [1]}}]\n", "settings.b: expected a single value"),
+        ("plugins: [{path: /a, settings: {b: 1, b: 2}}]\n", "settings.b: expected a name once"),
         ("[1, 2]: 3\n", "unknown key 'a list'"),
         ("wires: [\n", "expected YAML"),
         ("wires: \x01\n", "expected YAML"),

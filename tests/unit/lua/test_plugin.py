@@ -124,13 +124,54 @@ def test_settings_reach_configure_with_defaults(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("boolean", "true", "boolean true"),
+        ("boolean", "false", "boolean false"),
+        ("integer", "-5", "number -5"),
+        ("number", "2.5e1", "number 25"),
+        ("string", "7", "string 7"),
+        ("string", "", "string "),
+        ("string", "caf\u00e9", "string caf\u00e9"),
+    ],
+)
+def test_text_is_read_as_the_declared_type(load: Load, kind: str, text: str, value: str) -> None:
+    config = f'{{ it = {{ type = "{kind}" }} }}'
+    configure = 'function(config) error(type(config.it) .. " " .. tostring(config.it), 0) end'
+
+    with pytest.raises(LuaError, match=f"plugin.lua: {value}$"):
+        load(described(config=config, configure=configure), settings={"it": text})
+
+
+def test_settings_given_by_name_are_those_of_the_plugin(load: Load) -> None:
+    given = {"gate": {"name": "front"}, "other": {"name": "back"}}
+
+    with pytest.raises(LuaError, match="plugin.lua: 3 front nil$"):
+        load(
+            described(config=CONFIG, configure=CONFIGURE),
+            settings={"ports": "3"},
+            settings_by_name=given,
+        )
+    with pytest.raises(LuaError, match="config.name: expected a value once, found another$"):
+        load(described(config=CONFIG), settings={"name": "a"}, settings_by_name=given)
+
+
+@pytest.mark.parametrize(
     ("settings", "complaint"),
     [
         ({}, "name: expected a value, found none"),
         ({"name": 4}, "name: expected a value of type string, found number"),
         ({"name": "a", "ports": 11}, "ports: expected 1 to 10, found 11"),
         ({"name": "a", "ports": 1.5}, "ports: expected a value of type integer, found number"),
-        ({"name": "a", "port": 1}, "port: expected a declared key, found another"),
+        ({"name": "a", "ports": "2.0"}, "ports: expected a value of type integer, found 2.0"),
+        ({"name": "a", "ports": "0x2"}, "ports: expected a value of type integer, found 0x2"),
+        ({"name": "a", "ports": "1" * 16}, "ports: expected a value of type integer, found 1{16}"),
+        ({"name": "a", "ports": "11"}, "ports: expected 1 to 10, found 11"),
+        ({"name": "a", "loud": "yes"}, "loud: expected a value of type boolean, found yes"),
+        (
+            {"name": "a", "port": 1},
+            r"port: expected a declared key \(loud, name, ports\), found another",
+        ),
     ],
 )
 def test_wrong_setting_is_refused(
