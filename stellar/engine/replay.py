@@ -27,7 +27,9 @@ _HASH_SEED = (0x0123456789ABCDEF, 0xFEDCBA9876543210)
 class ReplayOptions:
     """What to run, and how."""
 
-    captures: Sequence[Path]
+    captures: Sequence[Path] = ()
+    interfaces: Mapping[str, Path] = field(default_factory=dict)
+    """Captures of one run, by the interface that they are of; instead of `captures`."""
     plugins: Sequence[Path] = ()
     plugin_settings: PluginSettings = field(default_factory=dict)
     """Settings by the name of their plugin, or of its file without the suffix."""
@@ -53,7 +55,8 @@ class ReplayOptions:
     """Path of EVE JSON lines, `-` for standard output; the file is written anew."""
     event_types: Sequence[str] = EVENT_TYPES
     write: Path | None = None
-    """Capture of what was forwarded and generated; only with one capture to read."""
+    """Capture of what was forwarded and generated; only with one capture to read. With
+    `interfaces` a folder: each has its own, NAME.pcap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ def run(options: ReplayOptions) -> ReplayResult:
     Raises StellarError when the engine can't be set up: a plugin or a policy was refused, or an
     output can't be written.
     """
-    if options.write is not None and len(options.captures) != 1:
+    if options.interfaces and options.captures:
+        raise ValueError("captures or interfaces, not both")
+    if options.write is not None and not options.interfaces and len(options.captures) != 1:
         raise ValueError("write goes with exactly one capture")
     if options.events is not None and options.events != "-":
         Path(options.events).write_bytes(b"")
@@ -83,10 +88,12 @@ def run(options: ReplayOptions) -> ReplayResult:
     failures: dict[str, None] = {}  # in order, each once
     first_session_id = 1
     began = time.monotonic()
-    for capture in options.captures:
+    # Each is a run of its own.
+    runs: list[Mapping[str, Path]] = [{INTERFACE: capture} for capture in options.captures]
+    for captures in runs or [options.interfaces]:
         engine, plugins = _prepare(options, first_session_id)
         try:
-            problem = _run_one(engine, capture, options)
+            problem = _run_one(engine, captures, options)
             failures |= {text: None for tell in plugins if (text := tell()) is not None}
             figures.add(engine)
             first_session_id += engine.session_stats()["created"]
@@ -126,20 +133,28 @@ def _prepare(options: ReplayOptions, first_session_id: int) -> tuple[Engine, lis
     return engine, plugins
 
 
-def _run_one(engine: Engine, capture: Path, options: ReplayOptions) -> str | None:
-    """Run one capture; returns what was wrong with it, or None."""
-    try:
-        interface = engine.add_interface(INTERFACE, f"pcap:{capture}")
-    except ResourceError as error:
-        return str(error)
-    output = None
-    if options.write is not None:
-        output = engine.add_interface("output", f"pcap:{options.write}?write=1")
-    engine.add_tap(interface, output)
+def _run_one(engine: Engine, captures: Mapping[str, Path], options: ReplayOptions) -> str | None:
+    """Run captures together, in the order of time; returns what was wrong with them, or None."""
+    interfaces = []
+    for name, capture in captures.items():
+        try:
+            interfaces.append(engine.add_interface(name, f"pcap:{capture}"))
+        except ResourceError as error:
+            return str(error)
+    for interface, name in zip(interfaces, captures, strict=True):
+        output = None
+        if options.write is not None:
+            path = options.write / f"{name}.pcap" if options.interfaces else options.write
+            label = f"output-{name}" if options.interfaces else "output"
+            output = engine.add_interface(label, f"pcap:{path}?write=1")
+        engine.add_tap(interface, output)
     engine.start()
     if options.policy_image is not None:
         engine.apply_policy(options.policy_image)
-    return None if _run_workers(engine, options.workers) else engine.interface_error(interface)
+    if _run_workers(engine, options.workers):
+        return None
+    problems = (engine.interface_error(interface) for interface in interfaces)
+    return next((problem for problem in problems if problem), "a capture is cut")
 
 
 def _run_workers(engine: Engine, workers: int) -> bool:

@@ -48,16 +48,17 @@ LIBC = {
 PYTHON_ARROWS = {
     "": set(),
     "_native": set(),
-    "engine": {"_native", "lua", "telemetry"},
+    "engine": {"_native", "lua", "telemetry", "scenario"},
     "lua": set(),
     "policy": set(),
     "personality": {"policy"},
+    "scenario": set(),
     "telemetry": set(),
     "control": {"engine", "policy", "personality", "telemetry"},
-    "cli": {"engine", "policy", "personality", "control"},
+    "cli": {"engine", "policy", "personality", "control", "scenario"},
 }
 
-PURE = ("stellar/policy/", "stellar/personality/")
+PURE = ("stellar/policy/", "stellar/personality/", "stellar/scenario/")
 IMPURE_MODULES = {
     "asyncio", "ctypes", "http", "multiprocessing", "os", "random", "secrets", "select",
     "selectors", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading",
@@ -188,7 +189,7 @@ def test_only_the_engine_package_imports_the_binding() -> None:
     assert importers <= {"engine", "_native"}
 
 
-def test_policy_and_personality_are_pure() -> None:
+def test_pure_packages_are_pure() -> None:
     wrong = [
         f"{name}:{line}: {module}"
         for name in files(".py", under=PURE)
