@@ -3,6 +3,7 @@
 // The engine's set-up and tear-down, its topology, and what other threads may read of it. Control
 // thread, but for the reading functions: any thread. <stellar/engine.h> has the contracts.
 
+#include "engine/recording_replay.h"
 #include "engine/spread.h"
 #include "engine/spread_replay.h"
 #include "engine/worker.h"
@@ -149,6 +150,8 @@ void engine_destroy(struct engine *engine)
 			worker_finish(engine->workers[i]);
 	}
 	watchdog_close(engine);
+	recorder_close(engine);
+	recording_replay_close(engine);
 	output_close(&engine->output);
 	policy_retire_all(engine);
 	for (uint32_t i = 0; engine->workers != NULL && i < engine->config.worker_count; i++)
@@ -402,12 +405,20 @@ int engine_start(struct engine *engine, char *error, size_t error_size)
 		snprintf(error, error_size, "replay: no memory for several workers");
 		return result;
 	}
+	result = recorder_open(engine, error, error_size);
+	if (result != 0)
+		return result;
 	result = output_start(&engine->output, !engine->is_live);
 	if (result != 0)
 		snprintf(error, error_size, "events: can't start the writer: %s",
 			 strerror(-result));
 	engine->started = result == 0;
 	return result;
+}
+
+void engine_get_hash_seed(const struct engine *engine, uint64_t *ret_seed)
+{
+	memcpy(ret_seed, engine->config.hash_seed, sizeof(engine->config.hash_seed));
 }
 
 static void add_ledger(const struct worker *worker, struct ledger *sum)

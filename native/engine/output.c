@@ -132,16 +132,32 @@ const struct output_record *output_ring_peek(const struct output_ring *ring)
 		       : NULL;
 }
 
+static void format_record(struct output *output, const struct output_record *record)
+{
+	char *text = output->text + output->text_length;
+	uint64_t lines = 0;
+	size_t length = eve_format(output->engine, record, text,
+				   OUTPUT_TEXT_SIZE - output->text_length, &lines);
+
+	if (output->watch != NULL) {
+		size_t whole = output->watch(output->watch_owner, text, length);
+
+		for (size_t i = whole; i < length; i++)
+			lines -= text[i] == '\n';
+		length = whole;
+	}
+	output->text_length += length;
+	output->text_lines += lines;
+}
+
 void output_drain_one(struct output *output, struct output_ring *ring)
 {
 	uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
 	if (OUTPUT_TEXT_SIZE - output->text_length < EVE_LINE_MAX)
 		write_text(output);
-	output->text_length +=
-		eve_format(output->engine, &ring->records[tail % OUTPUT_RING_SIZE],
-			   output->text + output->text_length,
-			   OUTPUT_TEXT_SIZE - output->text_length, &output->text_lines);
+	if (!output->has_ended)
+		format_record(output, &ring->records[tail % OUTPUT_RING_SIZE]);
 	atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 }
 

@@ -91,6 +91,10 @@ struct output_ring {
 	struct output_record records[OUTPUT_RING_SIZE] __attribute__((aligned(64)));
 };
 
+// Look at text that was formatted, whole lines. Returns how much of it is to be written; may set
+// has_ended.
+typedef size_t (*output_watch_fn)(void *owner, const char *text, size_t length);
+
 struct output {
 	struct engine *engine;
 	char *path;
@@ -101,6 +105,9 @@ struct output {
 	_Atomic bool reopen;
 	_Atomic bool stop;
 	pthread_t thread;
+	output_watch_fn watch; // NULL: nobody looks
+	void *watch_owner;
+	bool has_ended; // nothing more is written
 	bool is_cut; // the file ends within a line
 	char *text; // formatted, not yet written
 	size_t text_length;

@@ -134,10 +134,13 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 void plugin_follow(struct worker *worker)
 {
 	const struct engine *engine = worker->engine;
+	uint64_t before = worker->disabled;
 
 	worker->plugins = atomic_load_explicit(&engine->plugin_target, memory_order_acquire);
 	worker->disabled = atomic_load_explicit(&engine->disabled, memory_order_relaxed);
 	worker->failed_closed = atomic_load_explicit(&engine->failed_closed, memory_order_relaxed);
+	if (worker->disabled != before)
+		recorder_disabled(worker);
 }
 
 // What a callback asked for, now that it has returned. Returns whether the plugin stays.

@@ -161,6 +161,7 @@ void policy_follow(struct worker *worker)
 						    set->generation);
 	}
 	worker->policy = set;
+	recorder_policy(worker, set->generation);
 	atomic_store_explicit(&worker->policy_committed, set, memory_order_release);
 }
 
@@ -273,6 +274,7 @@ int engine_policy_apply(struct engine *engine, const void *image, size_t image_s
 		return result;
 	}
 	engine->policy_sets[generation % POLICY_SETS_MAX] = set;
+	recorder_keep_policy(engine, generation, image, image_size);
 	result = commit_everywhere(engine, set, error, error_size);
 	policy_sweep(engine);
 	return result;

@@ -155,14 +155,15 @@ static uint8_t refusal_reason(int result)
 	return result == -EMSGSIZE ? STELLAR_DROPPED_TOO_BIG : STELLAR_DROPPED_TX_ERROR;
 }
 
-static void send_batch(struct worker *worker, struct packet_io_device *device,
-		       struct tx_batch *batch)
+static void send_batch(struct worker *worker, uint16_t interface_id)
 {
+	struct tx_batch *batch = &worker->tx[interface_id];
 	struct packet_stats *packets = &worker->ledger.packets;
 	uint32_t done = 0;
 
 	while (done < batch->count) {
-		int sent = packet_io_device_tx(device, batch->frames + done, batch->count - done);
+		int sent = recorder_tx(worker, interface_id, batch->frames + done,
+				       batch->count - done);
 
 		if (sent == 0) {
 			packets->dropped[STELLAR_DROPPED_TX_FULL] += batch->count - done;
@@ -180,14 +181,14 @@ static void send_batch(struct worker *worker, struct packet_io_device *device,
 		done += (uint32_t)sent;
 	}
 	batch->count = 0;
-	packet_io_device_flush(device);
+	packet_io_device_flush(worker->engine->interfaces[interface_id].device);
 }
 
 void stage_send(struct worker *worker)
 {
 	for (uint16_t id = 0; id < worker->engine->interface_count; id++) {
 		if (worker->tx[id].count > 0)
-			send_batch(worker, worker->engine->interfaces[id].device, &worker->tx[id]);
+			send_batch(worker, id);
 	}
 	worker->reply_count = 0;
 }

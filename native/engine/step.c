@@ -73,6 +73,7 @@ void worker_finish(struct worker *worker)
 {
 	struct output *output = &worker->engine->output;
 
+	recorder_finish(worker);
 	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
 	merge_give_up(worker);
 	defragment_stage_finish(worker);

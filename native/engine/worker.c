@@ -328,10 +328,10 @@ static size_t decode_burst(struct worker *worker, uint16_t ingress_id, size_t co
 	return count;
 }
 
-// clock_ns: the wall clock, or 0: each packet brings its own time.
-static void process_burst(struct worker *worker, uint16_t ingress_id, size_t count,
+void worker_process_burst(struct worker *worker, uint16_t ingress_id, size_t count,
 			  uint64_t clock_ns)
 {
+	recorder_burst(worker, ingress_id, count, clock_ns);
 	size_t here = worker->handoff == NULL
 			      ? decode_burst(worker, ingress_id, count)
 			      : handoff_stage_decode(worker, ingress_id, count, clock_ns);
@@ -382,8 +382,8 @@ static int poll_interfaces(struct worker *worker, bool *ret_all_ended)
 		*ret_all_ended = false;
 		if (count <= 0)
 			continue;
-		process_burst(worker, id, (size_t)count,
-			      engine->is_live ? engine_live_clock_ns(engine) : 0);
+		worker_process_burst(worker, id, (size_t)count,
+				     engine->is_live ? engine_live_clock_ns(engine) : 0);
 		total += count;
 		worker_boundary(worker);
 	}
@@ -397,8 +397,18 @@ static int poll_merged(struct worker *worker, bool *ret_all_ended)
 	int count = merge_receive(worker, &ingress_id, ret_all_ended);
 
 	if (count > 0)
-		process_burst(worker, ingress_id, (size_t)count, 0);
+		worker_process_burst(worker, ingress_id, (size_t)count, 0);
 	return count;
+}
+
+void worker_pass_time(struct worker *worker, uint64_t clock_ns, bool is_idle)
+{
+	recorder_clock(worker, clock_ns, is_idle);
+	defragment_stage_advance(worker, clock_ns);
+	if (!is_idle)
+		return;
+	raise_stats(worker);
+	worker_publish(worker);
 }
 
 void worker_idle(struct worker *worker)
@@ -422,11 +432,8 @@ void worker_idle(struct worker *worker)
 		handoff_stage_wake_up(worker);
 	while (read(worker->wake_fd, &drained, sizeof(drained)) > 0)
 		;
-	if (engine->is_live) {
-		defragment_stage_advance(worker, engine_live_clock_ns(engine));
-		raise_stats(worker);
-		worker_publish(worker);
-	}
+	if (engine->is_live)
+		worker_pass_time(worker, engine_live_clock_ns(engine), true);
 }
 
 static void pin(int cpu)
@@ -479,7 +486,7 @@ int engine_worker_run(struct engine *engine, uint32_t worker_id, int cpu)
 	if (cpu >= 0)
 		pin(cpu);
 	if (engine->is_live)
-		defragment_stage_advance(worker, engine_live_clock_ns(engine));
+		worker_pass_time(worker, engine_live_clock_ns(engine), false);
 	set_running(worker, true);
 	if (engine->replay != NULL) {
 		result = spread_replay_run(worker);

@@ -29,6 +29,7 @@
 #include "engine/plugin_host.h"
 #include "engine/plugin_table.h"
 #include "engine/policy_swap.h"
+#include "engine/recorder.h"
 #include "engine/session_family.h"
 #include "engine/stream_stage.h"
 #include "engine/target.h"
@@ -190,6 +191,7 @@ struct worker {
 	uint64_t next_stats_ns;
 	uint64_t start_ns;
 
+	struct recording_writer *recorder; // NULL: what it takes in is not recorded
 	uint64_t order; // of the packet in hand, for records; see spread_replay.h
 	struct output_ring output_ring;
 };
@@ -221,6 +223,9 @@ struct engine {
 	_Atomic bool stop;
 	uint32_t boundary_wait_ms; // how long control waits for a worker
 	struct output output;
+	struct recording_request recording;
+	struct recorder *recorder; // NULL: it does not record
+	struct recording_replay *recorded; // NULL: it replays no recording
 	char *session_directories[SESSION_DIRECTORIES_MAX];
 	uint32_t session_directory_count;
 	struct watchdog watchdog;
@@ -247,6 +252,12 @@ int worker_call(struct worker *worker, struct worker_command *command);
 void worker_read_ledger(const struct worker *worker, struct ledger *ret_ledger);
 // Make `published` equal to `ledger`. Worker's thread.
 void worker_publish(struct worker *worker);
+// Do what a burst in worker->frames asks for. clock_ns: the wall clock, or 0: each packet brings
+// its own time. Worker's thread.
+void worker_process_burst(struct worker *worker, uint16_t ingress_id, size_t count,
+			  uint64_t clock_ns);
+// No packet came until now. is_idle: not the beginning of the loop. Worker's thread.
+void worker_pass_time(struct worker *worker, uint64_t clock_ns, bool is_idle);
 // Nothing waits: let time pass for the timers, and sleep until something comes. Worker's thread.
 void worker_idle(struct worker *worker);
 // Between two bursts: do what other threads wait for. Worker's thread.

@@ -45,3 +45,4 @@ extern const struct packet_io_ops packet_io_pcap_ops;
 extern const struct packet_io_ops packet_io_memory_ops;
 extern const struct packet_io_ops packet_io_capture_ops;
 extern const struct packet_io_ops packet_io_xdp_ops;
+extern const struct packet_io_ops packet_io_recorded_ops;

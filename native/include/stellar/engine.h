@@ -251,6 +251,33 @@ STELLAR_PUBLIC int engine_disable_plugin(struct engine *engine, const char *name
 #define STELLAR_EXIT_STUCK 70
 STELLAR_PUBLIC int engine_start_watchdog(struct engine *engine, uint32_t stuck_ms);
 
+// Record what the workers take in, into segment files in a directory that is there and empty, so
+// that engine_replay can do the same again. At most `size` bytes are kept (at least 32 MiB), and
+// when seconds is not 0 what is older goes: the oldest segments first. Traffic never waits for it:
+// when the disk is full or slow, the recording ends, with a reason. Not for workers of a loop of
+// the caller's own. Before engine_start. Returns 0, -EINVAL, -EBUSY, -ENOMEM or -ENOTSUP (more than
+// one worker).
+STELLAR_PUBLIC int engine_set_recording(struct engine *engine, const char *path, uint64_t size,
+					uint32_t seconds, char *error, size_t error_size);
+
+struct recording_stats {
+	uint64_t bursts; // recorded, also those that are gone from the ring
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t lost; // bursts that came after the recording had ended
+	const char *reason; // why it ended, static; "": it goes on, or was not asked for
+	uint8_t is_asked;
+	uint8_t is_on;
+	uint8_t reserved[6];
+};
+
+// Any thread.
+STELLAR_PUBLIC void engine_get_recording(const struct engine *engine,
+					 struct recording_stats *ret_stats);
+
+// The secret of the tables' hashes, which a replay needs. Control thread, after engine_start.
+STELLAR_PUBLIC void engine_get_hash_seed(const struct engine *engine, uint64_t *ret_seed);
+
 // Fix plugin order and topology; allocate tables. Returns 0 or -errno.
 STELLAR_PUBLIC int engine_start(struct engine *engine, char *error, size_t error_size);
 
@@ -317,6 +344,50 @@ STELLAR_PUBLIC int engine_get_interface(const struct engine *engine, uint16_t in
 // thread, when the worker does not run.
 STELLAR_PUBLIC const char *engine_get_interface_error(const struct engine *engine,
 						      uint16_t interface_id);
+
+// Where a replay stops before its end: at the first event line that has all texts in it
+// (`"key":"value"` or `"key":value`, whole values), or when engine time is there. What follows is
+// not written.
+#define STELLAR_UNTIL_TEXTS_MAX 8
+struct replay_until {
+	uint64_t time_ns; // 0: no time
+	size_t text_count; // 0: no event
+	const char *texts[STELLAR_UNTIL_TEXTS_MAX];
+};
+
+enum stellar_replay_end {
+	STELLAR_REPLAY_FINISHED, // with the engine that was recorded
+	STELLAR_REPLAY_CUT, // nothing more was recorded: it was killed, or the recording ended
+	STELLAR_REPLAY_DAMAGED, // what follows is no recording
+	STELLAR_REPLAY_STOPPED, // replay_until
+	STELLAR_REPLAY_PLUGIN, // the plugin takes another version here: reload it, and call again
+};
+
+// How far a replay has come.
+struct replay_position {
+	uint64_t bursts;
+	uint64_t packets; // also those before a recording whose beginning is gone
+	uint64_t time_ns; // engine time
+	uint64_t diverged_packet; // the replay does not do what was recorded from here on; 0: it
+				  // does
+	uint64_t lost_packets; // recorded before what is still there
+	uint64_t resumed; // sessions the engine had from a predecessor: the replay has them not
+	uint32_t generation; // policy in force
+	uint16_t plugin_id; // STELLAR_REPLAY_PLUGIN
+	uint16_t plugin_version; // times it had been reloaded
+	uint8_t end; // enum stellar_replay_end
+	uint8_t reserved[7];
+	char line[256]; // what is wrong with the recording, where it ends: "" for nothing
+};
+
+// Replay a recording on the calling thread: an engine that was started with the configuration, the
+// topology (devices `recorded:`) and the plugins of the one that was recorded, and that no worker
+// runs. Events are the same bytes, but for what was lost live; figures are the same. Returns 0, or
+// -errno with one line in error: nothing to replay.
+STELLAR_PUBLIC int engine_replay(struct engine *engine, const char *path,
+				 const struct replay_until *until,
+				 struct replay_position *ret_position, char *error,
+				 size_t error_size);
 
 // A copy of a session for listing.
 struct session_record {

@@ -10,6 +10,7 @@
 //                          &mode=auto|native|generic &promiscuous=0|1 (default 1) &pin=DIR (bpffs)
 //     memory:NAME          two rings in this process, for tests and embedding; ?frames=N (1024)
 //                          &live=0|1 (default 0: the pushed times are the clock)
+//     recorded:NAME        receives nothing, takes all: for engine_replay; ?frame_max=N (1514)
 //     dpdk:PCI-or-vdev     not in this version: refused with -ENOSYS
 //
 // The options begin at the last '?'; an unknown one is refused by its name.

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A live engine that records, and replays of what it left: the same events, byte for byte, and the
+// same figures; after a stop, after a kill, with a damaged tail, from the middle, until an event.
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <zlib.h>
+
+#include "engine/worker.h"
+
+#define REPLAYS 20
+#define IMAGE_SIZE (STELLAR_POLICY_HEADER_SIZE + STELLAR_POLICY_SECTION_SIZE + 16)
+#define TYPES (STELLAR_EVE_FLOW | STELLAR_EVE_DROP | STELLAR_EVE_ANOMALY | STELLAR_EVE_STATS)
+#define SIZE (128u << 20)
+#define DATAGRAM_SIZE 42
+
+// What one engine left to be compared.
+struct outcome {
+	struct packet_stats packets;
+	struct session_stats sessions;
+	struct recording_stats recording;
+	struct replay_position position;
+	char *events;
+	size_t length;
+};
+
+struct live {
+	struct engine *engine;
+	struct packet_io_device *devices[2];
+	pthread_t thread;
+	char directory[32];
+	char events[64];
+	uint32_t pushed;
+};
+
+// A policy of this plugin says which ports are refused.
+static int prepare(struct plugin_host *host, void *state, const void *policy, size_t size,
+		   void **ret_prepared, char *error, size_t error_size)
+{
+	*ret_prepared = malloc(size);
+	if (*ret_prepared == NULL)
+		return -ENOMEM;
+	memcpy(*ret_prepared, policy, size);
+	return 0;
+}
+
+static void retire(struct plugin_host *host, void *state, void *prepared)
+{
+	free(prepared);
+}
+
+static void judge(struct session *session, void *context)
+{
+	const struct verdict_request refusal = {
+		.disposition = STELLAR_DROP,
+		.block = true,
+		.rule_id = STELLAR_RULE_NONE,
+	};
+	const uint8_t *policy = pm_session_policy(session);
+	struct packet_endpoint originator;
+
+	session_get_originator(session, &originator);
+	if (originator.port == 666)
+		pm_session_fail(session); // too often, and the plugin is disabled
+	else if (policy != NULL && originator.port % policy[0] == 0)
+		session_set_verdict(session, &refusal);
+}
+
+static const struct plugin judge_plugin = {
+	STELLAR_PLUGIN_HEADER,
+	.name = "judge",
+	.version = "1",
+	.events = STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING),
+	.fail_action = STELLAR_FAIL_CLOSED,
+	.entry = judge,
+	.policy_prepare = prepare,
+	.policy_retire = retire,
+};
+
+static void write_u32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> 8 * i);
+}
+
+static void apply(struct engine *engine, uint32_t generation, uint8_t divisor)
+{
+	uint8_t image[IMAGE_SIZE] = {0};
+	uint8_t *section = image + STELLAR_POLICY_HEADER_SIZE;
+	char error[256] = "";
+
+	memcpy(image, STELLAR_POLICY_MAGIC, 8);
+	write_u32(image + 8, IMAGE_SIZE);
+	write_u32(image + 12, generation);
+	write_u32(image + 16, 1);
+	memcpy(section, "judge", 5);
+	write_u32(section + 64, IMAGE_SIZE - 16);
+	write_u32(section + 68, 16);
+	image[IMAGE_SIZE - 16] = divisor;
+	write_u32(image + 20, (uint32_t)crc32(0, image + 24, IMAGE_SIZE - 24));
+	if (engine_policy_apply(engine, image, sizeof(image), error, sizeof(error)) != 0)
+		fail_msg("%s", error);
+}
+
+static struct engine *make_engine(const char *events, uint64_t seed)
+{
+	struct engine_config config;
+	struct engine *engine;
+	char error[256] = "";
+
+	engine_config_init(&config);
+	config.session_capacity = 1024;
+	config.verify_checksums = false;
+	config.is_inline = true;
+	config.timeouts.udp_opening_sec = 1;
+	config.hash_seed[0] = seed;
+	assert_int_equal(engine_create(&config, &engine, error, sizeof(error)), 0);
+	assert_true(engine_add_plugin(engine, &judge_plugin, NULL, error, sizeof(error)) >= 0);
+	assert_int_equal(engine_set_event_output(engine, events, TYPES, error, sizeof(error)), 0);
+	return engine;
+}
+
+static void *run_worker(void *argument)
+{
+	struct live *live = argument;
+
+	return (void *)(intptr_t)engine_worker_run(live->engine, 0, -1);
+}
+
+static void live_open(struct live *live, uint64_t size)
+{
+	static const char *const names[2] = {"inside", "outside"};
+	char error[256] = "";
+
+	memset(live, 0, sizeof(*live));
+	snprintf(live->directory, sizeof(live->directory), "/dev/shm/stellar-test-XXXXXX");
+	assert_non_null(mkdtemp(live->directory));
+	snprintf(live->events, sizeof(live->events), "%s/live.json", live->directory);
+	live->engine = make_engine(live->events, 77);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(packet_io_device_open("memory:x?live=1&frames=64",
+						       &live->devices[i], error, sizeof(error)),
+				 0);
+		assert_int_equal(engine_add_interface_device(live->engine, names[i],
+							     live->devices[i], error,
+							     sizeof(error)),
+				 i);
+	}
+	assert_int_equal(engine_add_wire(live->engine, 0, 1, true, error, sizeof(error)), 0);
+	assert_int_equal(
+		engine_set_recording(live->engine, live->directory, size, 0, error, sizeof(error)),
+		0);
+	if (engine_start(live->engine, error, sizeof(error)) != 0)
+		fail_msg("%s", error);
+	assert_int_equal(pthread_create(&live->thread, NULL, run_worker, live), 0);
+}
+
+static void write_datagram(uint8_t *frame, uint16_t source_port)
+{
+	static const uint8_t headers[DATAGRAM_SIZE] = {
+		2,    0,   0,  0,   0, 1, 2, 0, 0,  0,	0,    0,    8,	 0, // Ethernet
+		0x45, 0,   0,  28,  0, 0, 0, 0, 64, 17, 0xef, 0x02, 192, 0, 2,
+		1,    198, 51, 100, 2, 0, 0, 0, 53, 0,	8,    0,    0, // UDP without a checksum
+	};
+
+	memcpy(frame, headers, sizeof(headers));
+	frame[34] = (uint8_t)(source_port >> 8);
+	frame[35] = (uint8_t)source_port;
+}
+
+// Push datagrams of new sessions as fast as they are taken, and wait until they are judged.
+static void push(struct live *live, uint32_t count, uint32_t length)
+{
+	uint8_t frame[2048] = {0};
+	struct packet_stats stats;
+
+	for (uint32_t i = 0; i < count; i++) {
+		write_datagram(frame, (uint16_t)(1000 + live->pushed++));
+		while (packet_io_memory_push(live->devices[i % 2], frame, length, 0) != 0)
+			sched_yield();
+	}
+	do {
+		engine_get_packet_stats(live->engine, &stats);
+	} while (stats.received < live->pushed);
+}
+
+// Sessions end while nothing comes.
+static void wait_for_timeouts(struct live *live)
+{
+	struct session_stats stats;
+
+	do {
+		sched_yield();
+		engine_get_session_stats(live->engine, &stats);
+	} while (stats.active > 0);
+}
+
+// What was sent; what nobody takes is refused by the device: tx_full.
+static void drain(struct live *live)
+{
+	uint8_t frame[2048];
+
+	for (int i = 0; i < 2; i++) {
+		while (packet_io_memory_pop(live->devices[i], frame, sizeof(frame)) > 0)
+			;
+	}
+}
+
+static void read_file(const char *path, struct outcome *outcome)
+{
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	fseek(file, 0, SEEK_END);
+	outcome->length = (size_t)ftell(file);
+	rewind(file);
+	outcome->events = calloc(1, outcome->length + 1);
+	assert_int_equal(fread(outcome->events, 1, outcome->length, file), outcome->length);
+	fclose(file);
+}
+
+static void live_stop(struct live *live, struct outcome *outcome)
+{
+	void *result;
+
+	engine_stop(live->engine);
+	pthread_join(live->thread, &result);
+	assert_int_equal((intptr_t)result, 0);
+	engine_get_packet_stats(live->engine, &outcome->packets);
+	engine_get_session_stats(live->engine, &outcome->sessions);
+	engine_get_recording(live->engine, &outcome->recording);
+	engine_destroy(live->engine);
+	for (int i = 0; i < 2; i++)
+		packet_io_device_close(live->devices[i]);
+	read_file(live->events, outcome);
+}
+
+static void remove_directory(const char *path)
+{
+	DIR *directory = opendir(path);
+	char name[600];
+
+	assert_non_null(directory);
+	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+		snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		unlink(name);
+	}
+	closedir(directory);
+	rmdir(path);
+}
+
+static void replay_until(const struct live *live, const struct replay_until *until,
+			 struct outcome *outcome)
+{
+	char events[96];
+	char error[256] = "";
+
+	snprintf(events, sizeof(events), "%s/replay.json", live->directory);
+	unlink(events);
+	struct engine *engine = make_engine(events, 77);
+
+	assert_int_equal(engine_add_interface(engine, "inside", "recorded:x", error, sizeof(error)),
+			 0);
+	assert_int_equal(
+		engine_add_interface(engine, "outside", "recorded:y", error, sizeof(error)), 1);
+	assert_int_equal(engine_add_wire(engine, 0, 1, true, error, sizeof(error)), 0);
+	assert_int_equal(engine_start(engine, error, sizeof(error)), 0);
+	if (engine_replay(engine, live->directory, until, &outcome->position, error,
+			  sizeof(error)) != 0)
+		fail_msg("%s", error);
+	engine_get_packet_stats(engine, &outcome->packets);
+	engine_get_session_stats(engine, &outcome->sessions);
+	engine_destroy(engine);
+	read_file(events, outcome);
+}
+
+static void replay(const struct live *live, struct outcome *outcome)
+{
+	replay_until(live, NULL, outcome);
+}
+
+static size_t count_text(const struct outcome *outcome, const char *text)
+{
+	size_t count = 0;
+
+	for (const char *at = outcome->events; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static void assert_same(const struct outcome *live, const struct outcome *replayed)
+{
+	assert_string_equal(live->events, replayed->events);
+	assert_memory_equal(&live->packets, &replayed->packets, sizeof(live->packets));
+	assert_memory_equal(&live->sessions, &replayed->sessions, sizeof(live->sessions));
+	assert_int_equal(replayed->position.diverged_packet, 0);
+	assert_int_equal(packet_stats_imbalance(&replayed->packets), 0);
+}
+
+static void test_replay_has_the_events_and_figures_of_the_live_run(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+
+	live_open(&live, SIZE);
+	push(&live, 50, DATAGRAM_SIZE);
+	apply(live.engine, 3, 5);
+	push(&live, 100, DATAGRAM_SIZE); // more than the far side holds
+	drain(&live);
+	apply(live.engine, 9, 2);
+	push(&live, 100, 600);
+	wait_for_timeouts(&live);
+	push(&live, 20, DATAGRAM_SIZE);
+	live_stop(&live, &left);
+
+	assert_int_equal(left.packets.received, 270);
+	assert_true(left.packets.dropped[STELLAR_DROPPED_TX_FULL] > 0);
+	assert_true(count_text(&left, "\"generation\":3") > 10);
+	assert_true(count_text(&left, "\"generation\":9") > 30);
+	assert_true(count_text(&left, "\"reason\":\"timeout\"") > 100);
+	assert_int_equal(left.recording.packets, 270);
+	assert_int_equal(left.recording.lost, 0);
+	for (int i = 0; i < REPLAYS; i++) {
+		struct outcome again = {0};
+
+		replay(&live, &again);
+		assert_int_equal(again.position.end, STELLAR_REPLAY_FINISHED);
+		assert_same(&left, &again);
+		free(again.events);
+	}
+	free(left.events);
+	remove_directory(live.directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replay_has_the_events_and_figures_of_the_live_run),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
