@@ -124,6 +124,11 @@ int engine_add_plugin(struct engine *engine, const struct plugin *plugin, void *
 	return add(engine, plugin, NULL, host_data, error, error_size);
 }
 
+const struct plugin *engine_get_plugin(const struct engine *engine, uint16_t plugin_id)
+{
+	return plugin_id < engine->plugin_count ? engine->plugins[plugin_id]->plugin : NULL;
+}
+
 int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id, uint32_t worker_id,
 			      const struct plugin_entries *entries)
 {

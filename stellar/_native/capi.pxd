@@ -244,6 +244,7 @@ cdef extern from "stellar/engine.h" nogil:
                           size_t error_size)
     int engine_set_plugin_entries(engine *engine, uint16_t plugin_id, uint32_t worker_id,
                                   const plugin_entries *entries)
+    const plugin *engine_get_plugin(const engine *engine, uint16_t plugin_id)
     int engine_set_plugin_setting(engine *engine, uint16_t plugin_id, const char *key,
                                   const char *value, char *error, size_t error_size)
     int engine_set_event_output(engine *engine, const char *path, uint32_t types, char *error,

@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 from stellar._native cimport capi
 from stellar._native.errors cimport check
 from stellar._native.figures cimport Figures
-from stellar._native.plugin cimport PluginHandle
+from stellar._native.plugin cimport PluginHandle, describe_plugin
 
 from stellar._native.errors import EngineStateError, PluginError, PolicyError, StellarError
 
@@ -171,6 +171,13 @@ cdef class Engine(Figures):
                   PluginError)
         self.plugins.append(plugin)
         return plugin_id
+
+    def describe_plugin(self, uint16_t plugin_id):
+        """What a plugin declares, whether it was loaded or registered."""
+        cdef const capi.plugin *plugin = capi.engine_get_plugin(self.get(), plugin_id)
+        if plugin == NULL:
+            raise PluginError(f"there is no plugin {plugin_id}")
+        return describe_plugin(plugin)
 
     def set_plugin_setting(self, int plugin_id, str key, str value):
         """Give a plugin a setting, before `start`."""

@@ -6,6 +6,9 @@ cdef enum:
     NAMES_MAX = 64
 
 
+cdef dict describe_plugin(const capi.plugin *plugin)
+
+
 cdef class PluginHandle:
     cdef capi.plugin plugin
     cdef readonly tuple entries

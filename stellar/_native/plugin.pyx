@@ -8,6 +8,33 @@ from stellar._native.errors import PluginError
 _EVENT_IDS = {capi.stellar_event_name(i).decode(): i for i in range(capi.STELLAR_EVENT_COUNT)}
 
 
+cdef list text_list(const char *const *texts):
+    """A NULL-terminated list of names, or NULL for none."""
+    result = []
+    while texts != NULL and texts[len(result)] != NULL:
+        result.append(texts[len(result)].decode("utf-8", "replace"))
+    return result
+
+
+cdef dict describe_plugin(const capi.plugin *plugin):
+    """What a plugin declares."""
+    return {
+        "name": plugin.name.decode(),
+        "version": plugin.version.decode("utf-8", "replace"),
+        "abi_version": plugin.abi_version,
+        "events": [name for name, i in _EVENT_IDS.items() if plugin.events >> <int>i & 1],
+        "before": text_list(plugin.before),
+        "after": text_list(plugin.after),
+        "raises": text_list(plugin.raises),
+        "hears": text_list(plugin.hears),
+        "settings": text_list(plugin.settings),
+        "context_bytes": plugin.context_size,
+        "context_persistent_bytes": plugin.context_persistent_size,
+        "fail": "open" if plugin.fail_action else "closed",
+        "tick_ms": plugin.tick_ms,
+    }
+
+
 cdef class PluginHandle:
     """Owns the structure and the strings it points to; the engine keeps a reference to it.
 

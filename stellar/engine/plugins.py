@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import stellar
 from stellar.engine import Engine, PluginError, PluginHandle
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LIBRARY",
+    "PKG_CONFIG_PATH",
     "FirstFailure",
     "PluginSettings",
     "add_lua_plugin",
     "add_plugin",
     "add_plugins",
+    "describe_plugin",
     "personality_plugin",
 ]
 
@@ -28,8 +30,11 @@ Settings = Mapping[str, bool | float | str]
 PluginSettings = Mapping[str, Settings]
 """Settings of several plugins, by their names or those of their files, without suffix."""
 
+_SESSIONS_MIN = 64
 _PACKAGE = Path(stellar.__file__).parent
 LIBRARY = _PACKAGE / "_native" / "libstellar.so"
+PKG_CONFIG_PATH = _PACKAGE / "pkgconfig"
+"""Where `stellar.pc` lies, for plugins in C."""
 
 
 def personality_plugin(name: str) -> Path:
@@ -84,19 +89,23 @@ def _add_shared_object(engine: Engine, path: Path, settings: PluginSettings) -> 
 def _add_lua(
     engine: Engine, path: Path, workers: int, settings: PluginSettings
 ) -> tuple[str, FirstFailure]:
+    plugin = _load_lua(path, workers, settings)
+    add_lua_plugin(engine, plugin)
+    return plugin.name, plugin.first_failure
+
+
+def _load_lua(path: Path, workers: int, settings: PluginSettings) -> "LuaPlugin":
     # Imported on use: an engine without Lua plugins starts without LuaJIT.
     from stellar.lua import LuaError, load_plugin
 
     own = settings.get(path.stem, {})
     others = {name: values for name, values in settings.items() if name != path.stem}
     try:
-        plugin = load_plugin(
+        return load_plugin(
             path, library=LIBRARY, workers=workers, settings=own, settings_by_name=others
         )
     except LuaError as error:
         raise PluginError(str(error)) from error
-    add_lua_plugin(engine, plugin)
-    return plugin.name, plugin.first_failure
 
 
 def _text_of(value: bool | float | str) -> str:
@@ -119,3 +128,27 @@ def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
             owner=plugin,
         )
     )
+
+
+def describe_plugin(path: Path, settings: Settings | None = None) -> dict[str, Any]:
+    """What a plugin declares, without running it; raises PluginError when it is refused.
+
+    Its file is loaded: a Lua file runs in its sandbox up to what it returns.
+    """
+    engine = Engine(session_capacity=_SESSIONS_MIN)
+    try:
+        if path.suffix != ".lua" or not path.exists():
+            add_plugin(engine, path, workers=1, settings=settings)
+            described = engine.describe_plugin(0)
+            described["settings"] = [{"name": name} for name in described["settings"]]
+            return {"file": str(path), "language": "c", **described}
+        plugin = _load_lua(path, 1, {path.stem: settings or {}})
+        add_lua_plugin(engine, plugin)
+        declared = [
+            {"name": name, "type": kind, "default": default or None, "required": required}
+            for name, kind, default, required in plugin.settings
+        ]
+        described = engine.describe_plugin(0) | {"settings": declared}
+        return {"file": str(path), "language": "lua", **described}
+    finally:
+        engine.close()

@@ -44,6 +44,8 @@ class LuaPlugin:
     """Addresses of `void (struct session *, void *)`, one a worker."""
     load_entry: int
     """Address of `int (struct plugin_host *, void **)`, for all workers."""
+    settings: tuple[tuple[str, str, str, bool], ...]
+    """Of the plugin's `config`: name, type, default as text, whether it is required."""
     states: tuple["LuaState", ...] = field(repr=False)
 
     def first_failure(self) -> str | None:
@@ -58,6 +60,8 @@ class LuaState:
     runtime: Any
     loaded: tuple[Any, ...]
     """What host/dispatch.lua returned."""
+    settings: str
+    """What host/config.lua says of them."""
 
     def first_failure(self) -> str | None:
         """The first error of a handler in this state."""
@@ -103,6 +107,7 @@ def load_plugin(
         fail_open=bool(fail_open),
         entries=tuple(int(state.loaded[7]) for state in states),
         load_entry=int(load_entry),
+        settings=tuple(_read_setting(line) for line in states[0].settings.splitlines()),
         states=states,
     )
 
@@ -151,7 +156,7 @@ def _load_state(
         raise LuaError(f"{path}: {_to_text(str(error))}") from error
     if not done:
         raise LuaError(_to_text(results[0]))
-    return LuaState(runtime, tuple(results))
+    return LuaState(runtime, tuple(results[1:]), _to_lines(results[0]))
 
 
 def _refuse_attribute(_object: object, _name: object, _is_setting: bool) -> object:
@@ -165,6 +170,15 @@ def _encode(settings: Settings) -> dict[str, bool | float | str]:
         key: value.encode().decode(_ENCODING) if isinstance(value, str) else value
         for key, value in settings.items()
     }
+
+
+def _read_setting(line: str) -> tuple[str, str, str, bool]:
+    name, kind, default, required = line.split("\t")
+    return name, kind, default, required == "required"
+
+
+def _to_lines(text: str) -> str:
+    return text.encode(_ENCODING).decode("utf-8", "replace")
 
 
 def _to_text(text: str) -> str:

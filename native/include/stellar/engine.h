@@ -193,6 +193,11 @@ STELLAR_PUBLIC int engine_set_plugin_entries(struct engine *engine, uint16_t plu
 					     uint32_t worker_id,
 					     const struct plugin_entries *entries);
 
+// What a plugin declares, as it was loaded or added; NULL: there is no such id. Lives as long as
+// the plugin. Control thread.
+STELLAR_PUBLIC const struct plugin *engine_get_plugin(const struct engine *engine,
+						      uint16_t plugin_id);
+
 // Give a plugin a setting, text, as the operator wrote it. Before engine_start. Returns 0, -EINVAL
 // (the plugin has no such setting; error lists those it has), -EEXIST or -ENOMEM.
 STELLAR_PUBLIC int engine_set_plugin_setting(struct engine *engine, uint16_t plugin_id,

@@ -118,4 +118,21 @@ function config.check(declarations, values)
     return settings
 end
 
+-- What a plugin declares, a line a key, in their order: key, type, default, whether it is required.
+function config.describe(declarations)
+    local keys, lines = {}, {}
+    for key in pairs(declarations) do
+        keys[#keys + 1] = key
+    end
+    table.sort(keys)
+    for i, key in ipairs(keys) do
+        local declaration = declarations[key]
+        local default = declaration.default
+        local text = default == nil and "" or tostring(default):gsub("%c", " ")
+        local required = declaration.required and "required" or ""
+        lines[i] = table.concat({ key, declaration.type, text, required }, "\t")
+    end
+    return table.concat(lines, "\n")
+end
+
 return config

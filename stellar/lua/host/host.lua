@@ -83,7 +83,7 @@ local function read_plugin(source, path, values, values_by_name)
         plugin.configure(settings)
     end
     host.loading = false
-    return dispatch.prepare(plugin, function(text)
+    return config.describe(plugin.config), dispatch.prepare(plugin, function(text)
         return place(path, text)
     end)
 end
@@ -94,5 +94,5 @@ return function(source, path, values, values_by_name)
     if not results[1] then
         return false, place(path, sandbox.tostring(results[2]))
     end
-    return unpack(results, 1, 11)
+    return unpack(results, 1, 12)
 end
