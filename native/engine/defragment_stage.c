@@ -178,6 +178,11 @@ void defragment_stage_destroy(struct worker *worker)
 	worker->defragment = NULL;
 }
 
+bool defragment_stage_is_due(const struct worker *worker, uint64_t time_ns)
+{
+	return defragment_next_deadline(worker->defragment->defragmenter) <= time_ns;
+}
+
 void defragment_stage_advance(struct worker *worker, uint64_t time_ns)
 {
 	struct defragmenter *defragmenter = worker->defragment->defragmenter;

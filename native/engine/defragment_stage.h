@@ -34,6 +34,7 @@ void defragment_stage_destroy(struct worker *worker);
 
 // Move engine time forward: what is due by then ends, sessions and datagrams, in the order of their
 // times.
+bool defragment_stage_is_due(const struct worker *worker, uint64_t time_ns);
 void defragment_stage_advance(struct worker *worker, uint64_t time_ns);
 
 // A packet whose is_fragment is set. Returns true when there is something for the session stage to

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/plugin_wave.h"
 #include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 #include "packet/icmp_quote.h"
@@ -83,6 +84,7 @@ bool icmp_stage(struct worker *worker, struct packet *packet)
 
 	if (index == SESSION_NONE)
 		return false;
+	plugin_wave_expect(worker, SESSION_NONE);
 	uint8_t quoted_direction = (uint8_t)session_table_get_direction(table, index, &key);
 
 	session_table_begin_change(table, index);

@@ -53,9 +53,20 @@ uint16_t pm_session_plugin_id(const struct session *session)
 // Whether the handle is of the session that the plugin is called for, and none that it was lent.
 static bool is_called_for(const struct session *session)
 {
-	const struct session *called = session->worker->called;
+	const struct session *called = worker_get_called(session->worker);
 
 	return called != NULL && called->index == session->index;
+}
+
+// What takes effect when the callback has returned.
+static void ask(struct worker *worker, uint32_t what, bool *ret_asked)
+{
+	struct plugin_batch *batch = worker->batch;
+
+	if (batch != NULL)
+		batch->entries[batch->position].asked |= what;
+	else
+		*ret_asked = true;
 }
 
 int pm_session_detach_me(struct session *session)
@@ -64,7 +75,7 @@ int pm_session_detach_me(struct session *session)
 		return -EINVAL;
 	if (session->block->owner_id == session->worker->plugin->id)
 		return -EBUSY;
-	session->worker->detach_asked = true;
+	ask(session->worker, STELLAR_BATCH_DETACH, &session->worker->detach_asked);
 	return 0;
 }
 
@@ -107,7 +118,8 @@ int pm_session_give_back(struct session *session)
 
 void pm_session_fail(struct session *session)
 {
-	session->worker->failed = session->worker->plugin != NULL;
+	if (session->worker->plugin != NULL)
+		ask(session->worker, STELLAR_BATCH_FAILED, &session->worker->failed);
 }
 
 void plugin_counter_add(const struct session *session, int counter_id, uint64_t amount)

@@ -12,7 +12,7 @@
 
 #define PLUGIN_BIT(id) (UINT64_C(1) << (id))
 
-static void *context_of(const struct plugin_host *host, struct plugin_block *block)
+void *plugin_get_context(const struct plugin_host *host, struct plugin_block *block)
 {
 	return host->plugin->context_size == 0 ? NULL : block->contexts + host->context_offset;
 }
@@ -57,7 +57,7 @@ static void free_context(struct worker *worker, struct session *session, struct 
 	host->rows[worker->id].contexts--;
 	if (host->plugin->context_free != NULL) {
 		enter(worker, session, host);
-		host->plugin->context_free(session, context_of(host, session->block));
+		host->plugin->context_free(session, plugin_get_context(host, session->block));
 		leave(worker);
 	}
 }
@@ -127,8 +127,13 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 	plugin_disable(host);
 	// Here at once; the other workers see it at their next boundary.
 	worker->disabled |= PLUGIN_BIT(host->id);
-	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
-		worker->failed_closed |= PLUGIN_BIT(host->id);
+	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
+		return;
+	worker->failed_closed |= PLUGIN_BIT(host->id);
+	if (worker->just_failed_ms != worker->now_ns / NS_PER_MS)
+		worker->just_failed = 0;
+	worker->just_failed |= PLUGIN_BIT(host->id);
+	worker->just_failed_ms = worker->now_ns / NS_PER_MS;
 }
 
 void plugin_follow(struct worker *worker)
@@ -157,7 +162,7 @@ static bool settle_call(struct worker *worker, struct session *session, struct p
 }
 
 // Make the context live. Returns false when the plugin refused, or left at once.
-static bool open_context(struct worker *worker, struct session *session, struct plugin_host *host)
+bool plugin_open_context(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	uint64_t bit = PLUGIN_BIT(host->id);
 
@@ -168,7 +173,7 @@ static bool open_context(struct worker *worker, struct session *session, struct 
 	if (host->plugin->context_init == NULL)
 		return true;
 	enter(worker, session, host);
-	int result = host->plugin->context_init(session, context_of(host, session->block));
+	int result = host->plugin->context_init(session, plugin_get_context(host, session->block));
 
 	if (result == 0)
 		return settle_call(worker, session, host);
@@ -181,17 +186,62 @@ static bool open_context(struct worker *worker, struct session *session, struct 
 	return false;
 }
 
+// A batch of one. Whose session is in change is known already.
+static void call_single(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+	struct plugin_batch *batch = row->batch;
+	uint32_t changing;
+
+	batch->count = 1;
+	batch->position = 0;
+	batch->type = session->event->type;
+	batch->changing = &changing;
+	batch->entries[0] = (struct plugin_batch_entry){
+		.session = session,
+		.event = session->event,
+		.context = plugin_get_context(host, session->block),
+		.index = session->index,
+	};
+	row->deliver();
+	worker->failed |= (batch->entries[0].asked & STELLAR_BATCH_FAILED) != 0;
+}
+
 void plugin_call(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	struct plugin_row *row = &host->rows[worker->id];
 
-	if (host->plugin->context_size > 0 && !open_context(worker, session, host))
+	if (host->plugin->context_size > 0 && !plugin_open_context(worker, session, host))
 		return;
 	session->block->called |= PLUGIN_BIT(host->id);
 	enter(worker, session, host);
 	row->calls++;
-	row->entry(session, context_of(host, session->block));
+	if (row->batch != NULL)
+		call_single(worker, session, host);
+	else
+		row->entry(session, plugin_get_context(host, session->block));
 	settle_call(worker, session, host);
+}
+
+void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct plugin_batch *batch)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+	uint32_t first = batch->position;
+
+	enter(worker, NULL, host);
+	worker->batch = batch;
+	row->deliver();
+	worker->batch = NULL;
+	leave(worker);
+	row->calls += batch->position - first + (batch->position < batch->count);
+}
+
+void plugin_settle_entry(struct worker *worker, struct plugin_host *host,
+			 const struct plugin_batch_entry *entry)
+{
+	worker->detach_asked = (entry->asked & STELLAR_BATCH_DETACH) != 0;
+	worker->failed = (entry->asked & STELLAR_BATCH_FAILED) != 0;
+	settle_call(worker, entry->session, host);
 }
 
 bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id)

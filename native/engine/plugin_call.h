@@ -7,9 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct plugin_batch;
+struct plugin_batch_entry;
+struct plugin_block;
 struct plugin_host;
 struct session;
 struct worker;
+
+// Whether a plugin that needs an event is called for it (plugin_dispatch.c).
+bool plugin_is_called(const struct worker *worker, const struct plugin_block *block,
+		      const struct plugin_host *host, uint8_t event);
 
 // Call a plugin's entry for the session's event, and do what it asked for.
 void plugin_call(struct worker *worker, struct session *session, struct plugin_host *host);
@@ -17,6 +24,13 @@ void plugin_call(struct worker *worker, struct session *session, struct plugin_h
 // No further call of the plugin, but for what lets its contexts go: its fail action holds. Workers
 // see it at their next boundary. Any thread.
 void plugin_disable(struct plugin_host *host);
+// The parts of it, for several sessions at once: make the context live (false: the plugin refused,
+// or left at once), call the host from batch->position on, do what one entry asked for.
+bool plugin_open_context(struct worker *worker, struct session *session, struct plugin_host *host);
+void *plugin_get_context(const struct plugin_host *host, struct plugin_block *block);
+void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct plugin_batch *batch);
+void plugin_settle_entry(struct worker *worker, struct plugin_host *host,
+			 const struct plugin_batch_entry *entry);
 
 // Whether a plugin was disabled for its errors, as of the last boundary or in this worker.
 bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id);

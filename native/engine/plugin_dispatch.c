@@ -28,7 +28,7 @@ static void expire_lease(struct worker *worker, struct plugin_block *block)
 		block->owner_id = STELLAR_PLUGIN_NONE;
 }
 
-static bool is_called(const struct worker *worker, const struct plugin_block *block,
+bool plugin_is_called(const struct worker *worker, const struct plugin_block *block,
 		      const struct plugin_host *host, uint8_t event)
 {
 	uint64_t bit = PLUGIN_BIT(host->id);
@@ -64,7 +64,7 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 	for (; left != 0; left &= left - 1) {
 		struct plugin_host *host = table->plugins[__builtin_ctzll(left)];
 
-		if (is_called(worker, session->block, host, event->type))
+		if (plugin_is_called(worker, session->block, host, event->type))
 			plugin_call(worker, session, host);
 	}
 	session->event = NULL;

@@ -142,6 +142,8 @@ int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id, uint32_
 	row->tick = entries->tick != NULL ? entries->tick : plugin->tick;
 	row->context_migrate = entries->context_migrate != NULL ? entries->context_migrate
 								: plugin->context_migrate;
+	row->deliver = entries->deliver;
+	row->batch = entries->deliver != NULL ? entries->batch : NULL;
 	row->host_data = entries->host_data;
 	return 0;
 }

@@ -26,6 +26,7 @@ struct engine;
 struct worker;
 
 typedef void (*plugin_entry_fn)(struct session *session, void *context);
+typedef void (*plugin_deliver_fn)(void);
 typedef void (*plugin_tick_fn)(struct plugin_worker *worker, void *worker_state);
 typedef int (*plugin_migrate_fn)(struct session *session, const char *old_version,
 				 void *old_context, uint32_t old_context_size, void *context);
@@ -33,6 +34,8 @@ typedef int (*plugin_migrate_fn)(struct session *session, const char *old_versio
 // One worker's view of one plugin; written by that worker only.
 struct plugin_row {
 	plugin_entry_fn entry;
+	plugin_deliver_fn deliver; // NULL: entry is called, once an event
+	struct plugin_batch *batch;
 	plugin_tick_fn tick;
 	plugin_migrate_fn context_migrate;
 	void *host_data;

@@ -6,13 +6,15 @@
 
 #include <string.h>
 
-#include "engine/worker.h"
+#include "engine/plugin_wave.h"
 
 void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
 		      const char *key)
 {
 	struct event_queue *queue = &worker->queue;
 
+	if (plugin_wave_count(worker, event))
+		return;
 	if (queue->count == EVENT_QUEUE_MAX) {
 		queue->overflowed++;
 		return;

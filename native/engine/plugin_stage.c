@@ -26,6 +26,22 @@ static void refuse_blocked(struct session *session, struct packet *packet)
 		packet->verdict.reply = STELLAR_REPLY_ICMP;
 }
 
+// Plugins that were disabled in this millisecond, with fail action closed. What comes until it is
+// over is refused after the others have heard of it, what comes later before: packets of one
+// millisecond may go through the plugins together (plugin_wave.h).
+static uint64_t get_just_failed(const struct worker *worker)
+{
+	return worker->just_failed_ms == worker->now_ns / NS_PER_MS
+		       ? worker->just_failed & worker->disabled
+		       : 0;
+}
+
+static void refuse_failed(struct packet *packet, uint64_t plugins)
+{
+	if (plugins != 0)
+		refuse(packet, STELLAR_DROPPED_PLUGIN_FAILED, (uint16_t)__builtin_ctzll(plugins));
+}
+
 static void settle(struct session *session, const struct verdict *verdict)
 {
 	if (verdict->disposition != STELLAR_DROP || !session->is_block_asked)
@@ -74,13 +90,14 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	if (packet->verdict.disposition != STELLAR_DROP &&
 	    (session->hot->flags & SESSION_BLOCKED) != 0)
 		refuse_blocked(session, packet);
-	else if (packet->verdict.disposition != STELLAR_DROP && worker->failed_closed != 0)
-		refuse(packet, STELLAR_DROPPED_PLUGIN_FAILED,
-		       (uint16_t)__builtin_ctzll(worker->failed_closed));
+	else if (packet->verdict.disposition != STELLAR_DROP)
+		refuse_failed(packet, worker->failed_closed & ~get_just_failed(worker));
 	if (packet->verdict.disposition == STELLAR_DROP ||
 	    ((session->hot->flags & SESSION_BYPASSED) != 0 &&
 	     worker->outer.index == SESSION_NONE)) {
 		worker->queue.count = 0;
+		if (packet->verdict.disposition != STELLAR_DROP)
+			refuse_failed(packet, get_just_failed(worker));
 		stream_stage_settle(worker, session);
 		return;
 	}
@@ -93,11 +110,20 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	plugin_drain(worker, session, 0);
 	tunnel_stage_heard(worker);
 	stream_stage(worker, packet);
+	plugin_stage_settle(worker, packet);
+}
+
+void plugin_stage_settle(struct worker *worker, struct packet *packet)
+{
+	struct session *session = &worker->current;
+
 	settle(session, &packet->verdict);
 	settle_bypass(worker, session, packet);
 	if (worker->outer.index != SESSION_NONE) {
 		settle(&worker->outer, &packet->verdict);
 		settle_bypass(worker, &worker->outer, packet);
 	}
+	if (packet->verdict.disposition != STELLAR_DROP)
+		refuse_failed(packet, get_just_failed(worker));
 	stream_stage_settle(worker, session);
 }

@@ -7,30 +7,62 @@
 #include <errno.h>
 #include <string.h>
 
+#include "engine/plugin_wave.h"
 #include "engine/spread_replay.h"
 #include "engine/worker.h"
 #include "packet/tunnel.h"
 
-static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
-				     enum output_type type)
+static struct output_record *reserve_in_ring(struct worker *worker)
 {
 	struct output *output = &worker->engine->output;
 	struct output_ring *ring = &worker->output_ring;
 
-	if ((output->types & eve_type) == 0)
-		return NULL;
 	if (output->is_synchronous && output_ring_is_full(ring)) {
 		if (worker->engine->replay != NULL)
 			spread_replay_make_room(worker);
 		else
 			output_drain(output, ring);
 	}
-	struct output_record *record = output_ring_reserve(ring);
+	return output_ring_reserve(ring);
+}
+
+// What a plugin caused in a wave stays there until its packet leaves.
+static void push(struct worker *worker)
+{
+	if (!plugin_wave_is_calling(worker))
+		output_ring_push(&worker->output_ring);
+}
+
+void record_copy(struct worker *worker, const struct output_record *record)
+{
+	struct output_record *copy = reserve_in_ring(worker);
+
+	if (copy == NULL)
+		return;
+	*copy = *record;
+	if (record->type == OUTPUT_LOG) {
+		char *text = output_ring_text(&worker->output_ring);
+
+		memcpy(text, record->log.text, record->log.length);
+		copy->log.text = text;
+	}
+	output_ring_push(&worker->output_ring);
+}
+
+static struct output_record *reserve(struct worker *worker, uint32_t eve_type,
+				     enum output_type type)
+{
+	const struct output *output = &worker->engine->output;
+
+	if ((output->types & eve_type) == 0)
+		return NULL;
+	struct output_record *record = plugin_wave_is_calling(worker) ? plugin_wave_reserve(worker)
+								      : reserve_in_ring(worker);
 
 	if (record == NULL)
 		return NULL;
 	memset(record, 0, sizeof(*record));
-	record->time_ns = worker->now_ns;
+	record->time_ns = worker_get_time_ns(worker);
 	record->order = worker->order;
 	record->type = (uint8_t)type;
 	return record;
@@ -72,7 +104,7 @@ void record_session(struct worker *worker, const struct session *session, uint8_
 	if (record->session.rule_id != STELLAR_RULE_NONE)
 		copy_rule_name(worker, STELLAR_PLUGIN_NONE, record->session.generation,
 			       record->session.rule_id, record->rule_name);
-	output_ring_push(&worker->output_ring);
+	push(worker);
 }
 
 static void fill_packet(struct worker *worker, const struct packet *packet,
@@ -120,7 +152,7 @@ void record_drop(struct worker *worker, const struct packet *packet)
 		copy_rule_name(worker, packet->verdict.disposition_plugin_id,
 			       packet->verdict.generation, packet->verdict.rule_id,
 			       record->rule_name);
-	output_ring_push(&worker->output_ring);
+	push(worker);
 }
 
 void record_anomaly(struct worker *worker, const struct packet *packet)
@@ -131,7 +163,7 @@ void record_anomaly(struct worker *worker, const struct packet *packet)
 		return;
 	fill_packet(worker, packet, &record->anomaly.packet);
 	record->anomaly.decode_events = packet->decode_events;
-	output_ring_push(&worker->output_ring);
+	push(worker);
 }
 
 void record_stream_anomaly(struct worker *worker, const struct packet *packet, const char *event)
@@ -143,7 +175,7 @@ void record_stream_anomaly(struct worker *worker, const struct packet *packet, c
 		return;
 	fill_packet(worker, packet, &record->anomaly.packet);
 	record->anomaly.stream_event = event;
-	output_ring_push(&worker->output_ring);
+	push(worker);
 }
 
 int record_log(struct worker *worker, const struct session *session, uint16_t plugin_id,
@@ -160,12 +192,13 @@ int record_log(struct worker *worker, const struct session *session, uint16_t pl
 	record->log.plugin_id = plugin_id;
 	record->log.level = level;
 	record->log.length = (uint16_t)length;
-	char *copy = output_ring_text(&worker->output_ring);
+	char *copy = plugin_wave_is_calling(worker) ? plugin_wave_get_text(worker)
+						    : output_ring_text(&worker->output_ring);
 
 	record->log.text = copy;
 	if (length > 0)
 		memcpy(copy, text, length);
-	output_ring_push(&worker->output_ring);
+	push(worker);
 	return 0;
 }
 
@@ -194,5 +227,5 @@ void record_stats(struct worker *worker)
 	record->stats.packets = sum.packets;
 	record->stats.sessions = sum.sessions;
 	record->stats.uptime_sec = (worker->now_ns - worker->start_ns) / 1000000000u;
-	output_ring_push(&worker->output_ring);
+	push(worker);
 }

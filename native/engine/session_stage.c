@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/icmp_stage.h"
+#include "engine/plugin_wave.h"
 #include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 #include "session/tcp.h"
@@ -340,6 +341,7 @@ uint32_t session_stage_lapse_block(struct worker *worker, uint32_t index)
 	if ((hot->flags & SESSION_BLOCKED_BY_POLICY) == 0 || worker->policy == NULL ||
 	    worker->table->cold[index].generation == worker->policy->generation)
 		return index;
+	plugin_wave_expect(worker, SESSION_NONE);
 	session_stage_close(worker, index, STELLAR_CLOSED_POLICY);
 	return SESSION_NONE;
 }
@@ -352,6 +354,8 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 	uint32_t index = session_table_lookup(worker->table, &worker->keys[position],
 					      worker->hashes[position], worker->hints[position]);
 
+	if (worker->wave_count != 0)
+		plugin_wave_expect(worker, index);
 	if (index != SESSION_NONE)
 		index = session_stage_lapse_block(worker, index);
 	// Twice at most: a port reuse closes the old session, and the new one can't be a reuse.
@@ -374,6 +378,7 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 			refuse(packet, STELLAR_DROPPED_TCP_INVALID);
 			return 0;
 		}
+		plugin_wave_expect(worker, SESSION_NONE);
 		session_stage_close(worker, index,
 				    (uint8_t)session_hot_closing_reason(session->hot));
 		memset(session, 0, sizeof(*session));

@@ -114,8 +114,10 @@ struct session *session_in_hand(struct worker *worker, uint32_t index)
 // before; NULL when it is none of them.
 static struct session *find_handle(struct worker *worker, uint32_t index)
 {
-	if (worker->called != NULL && worker->called->index == index)
-		return worker->called;
+	struct session *called = worker_get_called(worker);
+
+	if (called != NULL && called->index == index)
+		return called;
 	struct session *in_hand = session_in_hand(worker, index);
 
 	if (in_hand != NULL)

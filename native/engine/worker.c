@@ -11,6 +11,7 @@
 #include "engine/worker.h"
 
 #include "engine/handoff_stage.h"
+#include "engine/plugin_wave.h"
 #include "engine/spread_replay.h"
 
 #include <errno.h>
@@ -131,11 +132,11 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 
 	worker->tx = calloc(engine->interface_count, sizeof(*worker->tx));
 	worker->replies = calloc(STELLAR_BURST_MAX, sizeof(*worker->replies));
-	if (streams != 0 || worker->wake_fd < 0 || worker->tx == NULL || worker->replies == NULL ||
-	    merge_init(worker) != 0 || handoff_stage_init(worker) != 0 ||
-	    opening_guard_init(worker) != 0 || create_or_resume_table(worker) != 0 ||
-	    create_expectations(worker) != 0 || defragment_stage_create(worker) != 0 ||
-	    create_texts(worker) != 0) {
+	if (plugin_wave_init(worker) != 0 || streams != 0 || worker->wake_fd < 0 ||
+	    worker->tx == NULL || worker->replies == NULL || merge_init(worker) != 0 ||
+	    handoff_stage_init(worker) != 0 || opening_guard_init(worker) != 0 ||
+	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0 ||
+	    defragment_stage_create(worker) != 0 || create_texts(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -149,6 +150,7 @@ void worker_destroy(struct worker *worker)
 		return;
 	session_table_destroy(worker->table);
 	stream_stage_fini(worker);
+	plugin_wave_fini(worker);
 	slab_fini(&worker->blocks);
 	expectations_fini(&worker->expectations);
 	opening_guard_fini(&worker->opening);
@@ -305,19 +307,39 @@ void worker_judge(struct worker *worker, size_t position)
 	session_table_end_change(worker->table);
 }
 
-static void process_packet(struct worker *worker, size_t position, uint64_t clock_ns)
+static void process_fragment(struct worker *worker, size_t position)
 {
 	struct packet *packet = &worker->packets[position];
 
-	defragment_stage_advance(worker, clock_ns != 0 ? clock_ns : packet->frame.time_ns);
-	raise_stats(worker);
-	stage_receive(worker, packet);
-	if (!packet->is_fragment || defragment_stage(worker, position)) {
+	if (worker->wave_count != 0)
+		plugin_wave_end(worker);
+	if (defragment_stage(worker, position)) {
 		if (packet->is_reassembled && worker->handoff != NULL &&
 		    handoff_stage_give_datagram(worker, packet))
 			return;
 		worker_judge(worker, position);
 	}
+	stage_egress(worker, packet);
+}
+
+static void process_packet(struct worker *worker, size_t position, uint64_t clock_ns)
+{
+	struct packet *packet = &worker->packets[position];
+	uint64_t time_ns = clock_ns != 0 ? clock_ns : packet->frame.time_ns;
+
+	plugin_wave_advance(worker, time_ns);
+	defragment_stage_advance(worker, time_ns);
+	raise_stats(worker);
+	stage_receive(worker, packet);
+	if (packet->is_fragment) {
+		process_fragment(worker, position);
+		return;
+	}
+	session_stage(worker, position);
+	if (plugin_wave_join(worker, packet))
+		return;
+	plugin_stage(worker, packet);
+	session_table_end_change(worker->table);
 	stage_egress(worker, packet);
 }
 
@@ -337,10 +359,13 @@ void worker_process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 			      : handoff_stage_decode(worker, ingress_id, count, clock_ns);
 
 	session_stage_prepare(worker, here);
+	plugin_wave_prepare(worker);
 	for (size_t i = 0; i < here; i++) {
 		session_table_look_ahead(worker->table, worker->hashes, here, i, worker->hints);
 		process_packet(worker, i, clock_ns);
 	}
+	if (worker->wave_count != 0)
+		plugin_wave_end(worker);
 	stage_send(worker);
 	packet_io_device_release(worker->engine->interfaces[ingress_id].device, worker->frames,
 				 count);

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stellar/batch.h>
 #include <stellar/engine.h>
 
 #include "engine/handoff.h"
@@ -163,6 +164,13 @@ struct worker {
 	bool failed;
 	struct session views[SESSION_VIEWS_MAX]; // other sessions lent during a callback
 	uint32_t view_count;
+	struct plugin_batch *batch; // in which the callback is, or NULL; `called` is NULL then
+	struct plugin_wave *wave; // see plugin_wave.h
+	uint32_t wave_count; // packets that wait in it
+	uint64_t batching; // plugins that take batches
+	uint64_t just_failed; // of failed_closed, in the millisecond just_failed_ms; see
+			      // plugin_stage.c
+	uint64_t just_failed_ms;
 	bool in_hand; // packets[0] is between worker_rx and aqm_enqueue
 
 	struct stream_stage stream;
@@ -267,6 +275,22 @@ void worker_wake(struct worker *worker);
 // What packets[position]'s home does with it: session and plugins, in order. Worker's thread.
 void worker_judge(struct worker *worker, size_t position);
 
+// The session that a plugin is called for, or NULL. Worker's thread.
+static inline struct session *worker_get_called(const struct worker *worker)
+{
+	const struct plugin_batch *batch = worker->batch;
+
+	return batch != NULL ? batch->entries[batch->position].session : worker->called;
+}
+
+// Engine time of the packet in hand, also within a wave. Worker's thread.
+static inline uint64_t worker_get_time_ns(const struct worker *worker)
+{
+	const struct plugin_batch *batch = worker->batch;
+
+	return batch != NULL ? batch->entries[batch->position].event->time_ns : worker->now_ns;
+}
+
 // Sum of what all workers published last. Any thread.
 void engine_sum_ledgers(const struct engine *engine, struct ledger *ret_sum);
 
@@ -347,6 +371,8 @@ void plugin_queue_for(struct worker *worker, uint32_t index, const struct event 
 void plugin_drain(struct worker *worker, struct session *session, uint32_t first);
 // Deliver what the session stage raised for a packet and settle its verdict.
 void plugin_stage(struct worker *worker, struct packet *packet);
+// The second half of it, for what the plugins have been called for already.
+void plugin_stage_settle(struct worker *worker, struct packet *packet);
 
 // records.c: fill output records.
 void record_session(struct worker *worker, const struct session *session, uint8_t closing_reason);
@@ -357,5 +383,7 @@ void record_stream_anomaly(struct worker *worker, const struct packet *packet, c
 // What a plugin says, as session_log does; session: NULL, of none. Returns 0 or -EMSGSIZE.
 int record_log(struct worker *worker, const struct session *session, uint16_t plugin_id,
 	       uint8_t level, const char *text, size_t length);
+// One that was kept until its packet leaves.
+void record_copy(struct worker *worker, const struct output_record *record);
 // The figures of the engine: of one worker or, when there are several, of all.
 void record_stats(struct worker *worker);

@@ -83,6 +83,7 @@ cdef extern from "stellar/session.h" nogil:
     const char *stellar_tcp_state_name(uint32_t state)
 
 ctypedef void (*plugin_entry_fn)(session *session, void *context) noexcept nogil
+ctypedef void (*plugin_deliver_fn)() noexcept nogil
 ctypedef void (*plugin_tick_fn)(plugin_worker *worker, void *worker_state) noexcept nogil
 ctypedef int (*plugin_migrate_fn)(session *session, const char *old_version, void *old_context,
                                   uint32_t old_context_size, void *context) noexcept nogil
@@ -221,8 +222,13 @@ cdef extern from "stellar/engine.h" nogil:
     enum: STELLAR_EVE_PLUGIN
     enum: STELLAR_PLUGINS_MAX
 
+    struct plugin_batch:
+        pass
+
     struct plugin_entries:
         plugin_entry_fn entry
+        plugin_deliver_fn deliver
+        plugin_batch *batch
         plugin_tick_fn tick
         plugin_migrate_fn context_migrate
         void *host_data

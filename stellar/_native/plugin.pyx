@@ -39,7 +39,7 @@ cdef class PluginHandle:
     """Owns the structure and the strings it points to; the engine keeps a reference to it.
 
     `entries`: one mapping a worker, with the addresses of its functions by their names in
-    `struct plugin_entries`, `entry` at least; `load_entry`: address of
+    `struct plugin_entries`, `entry` or `deliver` and `batch` at least; `load_entry`: address of
     `int (struct plugin_host *, void **)`, 0 for none. They stay callable without the GIL as long as
     `owner`, which this object keeps, lives.
     """
@@ -70,12 +70,16 @@ cdef class PluginHandle:
         self.plugin.fail_action = 1 if fail_open else 0
         self.plugin.tick_ms = tick_ms
         self.plugin.load = <int (*)(capi.plugin_host *, void **) noexcept nogil>load_entry
-        self.plugin.entry = <capi.plugin_entry_fn><size_t>self.entries[0]["entry"]
+        # Not called where there is `deliver`, but none is refused.
+        self.plugin.entry = <capi.plugin_entry_fn><size_t>(
+            self.entries[0].get("entry") or self.entries[0]["deliver"])
 
     cdef int fill_entries(self, size_t worker, capi.plugin_entries *ret_entries) except -1:
         """The functions of one worker."""
         given = self.entries[worker]
-        ret_entries.entry = <capi.plugin_entry_fn><size_t>given["entry"]
+        ret_entries.entry = <capi.plugin_entry_fn><size_t>given.get("entry", 0)
+        ret_entries.deliver = <capi.plugin_deliver_fn><size_t>given.get("deliver", 0)
+        ret_entries.batch = <capi.plugin_batch *><size_t>given.get("batch", 0)
         ret_entries.tick = <capi.plugin_tick_fn><size_t>given.get("tick", 0)
         ret_entries.context_migrate = <capi.plugin_migrate_fn><size_t>given.get(
             "context_migrate", 0)

@@ -119,7 +119,7 @@ def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
             name=plugin.name,
             version=plugin.version,
             events=plugin.events,
-            entries=[{"entry": entry} for entry in plugin.entries],
+            entries=plugin.entries,
             before=plugin.before,
             after=plugin.after,
             context_size=plugin.context_size,

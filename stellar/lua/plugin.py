@@ -40,8 +40,8 @@ class LuaPlugin:
     context_size: int
     """Bytes of a session's context."""
     fail_open: bool
-    entries: tuple[int, ...]
-    """Addresses of `void (struct session *, void *)`, one a worker."""
+    entries: tuple[Mapping[str, int], ...]
+    """One a worker: addresses by their names in `struct plugin_entries`."""
     load_entry: int
     """Address of `int (struct plugin_host *, void **)`, for all workers."""
     settings: tuple[tuple[str, str, str, bool], ...]
@@ -96,7 +96,7 @@ def load_plugin(
         _load_state(source, path, library, (settings or {}, settings_by_name or {}), memory_bytes)
         for _ in range(workers)
     )
-    name, version, events, before, after, size, fail_open, _, load_entry, _ = states[0].loaded
+    name, version, events, before, after, size, fail_open, _, _, load_entry, _ = states[0].loaded
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -105,7 +105,9 @@ def load_plugin(
         after=tuple(after.split()),
         context_size=int(size),
         fail_open=bool(fail_open),
-        entries=tuple(int(state.loaded[7]) for state in states),
+        entries=tuple(
+            {"deliver": int(state.loaded[7]), "batch": int(state.loaded[8])} for state in states
+        ),
         load_entry=int(load_entry),
         settings=tuple(_read_setting(line) for line in states[0].settings.splitlines()),
         states=states,

@@ -180,8 +180,11 @@ STELLAR_PUBLIC int engine_add_plugin(struct engine *engine, const struct plugin 
 
 // Functions of one worker for a plugin that engine_add_plugin registered, in the place of those in
 // its struct plugin: a Lua state serves one worker. NULL: the plugin's own.
+struct plugin_batch;
 struct plugin_entries {
 	void (*entry)(struct session *session, void *context);
+	void (*deliver)(void); // in the place of entry, for what stands in batch; see batch.h
+	struct plugin_batch *batch; // the caller's, as long as the engine lives
 	void (*tick)(struct plugin_worker *worker, void *worker_state);
 	int (*context_migrate)(struct session *session, const char *old_version, void *old_context,
 			       uint32_t old_context_size, void *context);

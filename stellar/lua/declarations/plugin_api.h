@@ -2,6 +2,7 @@
 
 // What the Lua host binds. The build runs this through the C preprocessor and installs the result
 // as declarations.h, which LuaJIT's FFI parses: the public headers are the one source.
+#include <stellar/batch.h>
 #include <stellar/expect.h>
 #include <stellar/field.h>
 #include <stellar/inject.h>
@@ -19,5 +20,6 @@ enum stellar_lua_constant {
 	STELLAR_LUA_TCP_URG = STELLAR_TCP_URG,
 	STELLAR_LUA_TCP_ECE = STELLAR_TCP_ECE,
 	STELLAR_LUA_TCP_CWR = STELLAR_TCP_CWR,
+	STELLAR_LUA_BATCH_FAILED = STELLAR_BATCH_FAILED,
 	STELLAR_LUA_PLUGIN_NAME_MAX = STELLAR_PLUGIN_NAME_MAX,
 };

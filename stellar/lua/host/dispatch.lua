@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Makes the two C functions that the engine calls: entry, for each event, and load, once. Nothing
--- that goes wrong in a handler crosses them: an error there would end the process.
+-- Makes the C functions that the engine calls: deliver, for the events of a batch, and load, once.
+-- Nothing that goes wrong in a handler crosses them: an error there would end the process.
 --
 -- Memory: at its limit lupa's allocator refuses also what the callback itself needs, outside of
 -- any pcall. So a plugin is stopped RESERVE_KIB before it: its handlers, and all they hold, are
@@ -20,7 +20,7 @@ local new_event = host.use("view/event")
 host.use("library/log")
 host.use("library/stats")
 
-local collectgarbage, pcall = collectgarbage, pcall
+local bit, collectgarbage, pcall = bit, collectgarbage, pcall
 
 local RESERVE_KIB = 128
 local ERROR_MAX_BYTES = 512
@@ -29,7 +29,9 @@ local OUT_OF_MEMORY = "not enough memory" -- LuaJIT's own message
 
 local request = ffi.new("struct verdict_request")
 local dispatch = {}
-local handlers = {} -- by event id
+local batch = host.batch
+local entries = batch.entries
+local loops = {} -- by event id
 local exhausted = false -- the memory budget is used up
 local failure = nil -- the first error, for the developer
 
@@ -42,7 +44,7 @@ local function ask_verdict(verdict)
         return
     end
     request.disposition = verdict
-    local result = C.session_set_verdict(call.session, request)
+    local result = C.session_set_verdict(entries[batch.position].session, request)
     if result == -EINVAL then
         error("plugin returned a verdict: expected none in an event without a packet of its"
             .. " session", 0)
@@ -51,20 +53,31 @@ local function ask_verdict(verdict)
     end
 end
 
-local function deliver(session, context_pointer)
-    local event = C.session_get_event(session)
-    call.session, call.event, call.context = session, event, context_pointer
-    call.sessions[0] = session
-    local packet = nil
-    if event.packet ~= nil then
-        call.packet = event.packet
-        packet = new_packet()
+-- One loop for each event, of a text of its own, so that each is compiled by itself, with its
+-- handler in it. It stores its position before each call: errors and requests are of that entry.
+local LOOP = [[
+local batch, entries, call, handler, new_session, new_packet, new_event, close, ask_verdict = ...
+return function()
+    for position = batch.position, batch.count - 1 do
+        local entry = entries[position]
+        local packet = nil
+        batch.position = position
+        batch.changing[0] = entry.index
+        call.number = call.number + 1
+        if entry.event.packet ~= nil then
+            packet = new_packet()
+        end
+        local verdict = handler(new_session(), packet, new_event())
+        if call.lent ~= 0 then
+            close()
+        end
+        if verdict ~= nil then
+            ask_verdict(verdict)
+        end
     end
-    local verdict = handlers[event.type](new_session(), packet, new_event())
-    if verdict ~= nil then
-        ask_verdict(verdict)
-    end
+    batch.position = batch.count
 end
+]]
 
 local function is_near_limit()
     return collectgarbage("count") > host.memory_limit_kib - RESERVE_KIB
@@ -81,25 +94,28 @@ local function is_out_of_memory(problem)
     return is_near_limit()
 end
 
+local function no_loop()
+    error("no handler for this event", 0)
+end
+
 -- Let go of all that the plugin holds.
 local function stop()
     exhausted = true
     failure = failure or "its memory budget is used up"
     for _, id in pairs(shape.events) do
-        handlers[id] = nil
+        loops[id] = nil
     end
     jit.flush() -- compiled code holds on to the handlers, too
     pcall(collectgarbage)
 end
 
+-- Views of the callback are none any more.
 local function close_call()
     call.number = call.number + 1
-    for place = 0, call.lent do
+    for place = 1, call.lent do
         call.sessions[place] = nil
     end
     call.lent = 0
-    call.session, call.event, call.packet = nil, nil, nil
-    call.context, call.context_view = nil, nil
 end
 
 local function note_failure(text)
@@ -125,10 +141,21 @@ local function guard(run, first, second)
     return done
 end
 
-local function enter(session, context_pointer)
-    if not guard(deliver, session, context_pointer) then
-        C.pm_session_fail(session)
+-- The C function: what stands in the batch, from its position on. One that failed ends it.
+local function enter()
+    if guard(loops[batch.type] or no_loop) then
+        return
+    elseif batch.position == batch.count then
+        batch.position = batch.count - 1
     end
+    local entry = entries[batch.position]
+    entry.asked = bit.bor(entry.asked, C.STELLAR_LUA_BATCH_FAILED)
+end
+
+local function make_loop(handler)
+    local chunk = assert(loadstring(LOOP, "=host/loop.lua"))
+    return chunk(batch, entries, call, handler, new_session, new_packet, new_event, close_call,
+        ask_verdict)
 end
 
 local function load(plugin_host)
@@ -151,7 +178,7 @@ local function enter_load(plugin_host, ret_state)
 end
 
 local function address_of(callback)
-    return tonumber(ffi.cast("uintptr_t", callback))
+    return tonumber(ffi.cast("uintptr_t", ffi.cast("void *", callback)))
 end
 
 -- Returns, in the order of LuaPlugin's fields, what the plugin is; lists are joined.
@@ -165,15 +192,15 @@ function dispatch.prepare(plugin, place)
     end
     local events = {}
     for name, handler in pairs(plugin.on) do
-        handlers[shape.events[name]] = handler
+        loops[shape.events[name]] = make_loop(handler)
         events[#events + 1] = name
     end
     table.sort(events)
-    host.entry = ffi.cast("void (*)(struct session *, void *)", enter)
+    host.deliver = ffi.cast("void (*)(void)", enter)
     host.load = ffi.cast("int (*)(struct plugin_host *, void **)", enter_load)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
-        plugin.fail_open, address_of(host.entry), address_of(host.load),
+        plugin.fail_open, address_of(host.deliver), address_of(batch), address_of(host.load),
         function() return failure ~= nil and place(failure) or nil end
 end
 

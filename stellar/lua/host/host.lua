@@ -20,7 +20,29 @@ local host = {
     C = ffi.load(library_path),
     loading = true,
     call = { number = 0, sessions = {}, lent = 0 },
+    batch = ffi.new("struct plugin_batch"),
 }
+
+local batch = host.batch
+local entries = batch.entries
+
+-- What the callback in progress is about. Asked for on each use: a pointer that is kept anywhere
+-- would be an object to collect.
+function host.own_session()
+    return entries[batch.position].session
+end
+
+function host.own_event()
+    return entries[batch.position].event
+end
+
+function host.own_packet()
+    return entries[batch.position].event.packet
+end
+
+function host.own_context()
+    return entries[batch.position].context
+end
 
 local parts = {}
 

@@ -6,7 +6,6 @@
 local host = ...
 
 local C = host.C
-local call = host.call
 
 local AMOUNT_MAX = 2 ^ 53
 
@@ -18,7 +17,7 @@ local counter = {}
 
 local function add(self, amount)
     amount = amount or 1
-    if call.session == nil then
+    if host.loading then
         error("counter:add: expected a call in a handler, found one while loading", 2)
     elseif type(amount) ~= "number" or not (amount >= 0 and amount <= AMOUNT_MAX)
         or amount % 1 ~= 0 then
@@ -26,7 +25,7 @@ local function add(self, amount)
     elseif type(self) ~= "table" or type(self.id) ~= "number" then
         error("counter:add: expected a counter, found a " .. type(self), 2)
     end
-    C.plugin_counter_add(call.session, self.id, amount)
+    C.plugin_counter_add(host.own_session(), self.id, amount)
 end
 
 counter.__index = { add = add }

@@ -6,7 +6,7 @@
 local host = ...
 
 local ffi = host.ffi
-local call = host.call
+local call, own_context = host.call, host.own_context
 
 local WHOLE_MAX = 2 ^ 53 -- beyond it a number skips values
 local TYPES = {
@@ -58,7 +58,7 @@ local function check_value(name, field, value)
 end
 
 local function find(fields, view, name)
-    if rawget(view, 1) ~= call.number or call.session == nil then
+    if rawget(view, 1) ~= call.number then
         error("session.context used outside of its callback", 3)
     end
     return fields[name] or error("context has no field " .. tostring(name) .. ": declare it", 3)
@@ -80,13 +80,13 @@ function context.prepare(declared)
     local Context = {
         __index = function(view, name)
             local field = find(fields, view, name)
-            local value = ffi.cast(pointer_type, call.context)[field.member]
+            local value = ffi.cast(pointer_type, own_context())[field.member]
             return field.kind == "number" and tonumber(value) or value
         end,
         __newindex = function(view, name, value)
             local field = find(fields, view, name)
             check_value(name, field, value)
-            ffi.cast(pointer_type, call.context)[field.member] = value
+            ffi.cast(pointer_type, own_context())[field.member] = value
         end,
         __tostring = function() return "context" end,
         __metatable = false,

@@ -5,7 +5,7 @@
 local host = ...
 
 local C = host.C
-local call = host.call
+local call, own_event = host.call, host.own_event
 local view = host.use("view/view")
 local new_session = host.use("view/session")
 
@@ -25,60 +25,60 @@ local Event = view.class("event", methods)
 
 function methods.name(self)
     view.check(self, "event")
-    return names[call.event.type]
+    return names[own_event().type]
 end
 
 function methods.direction(self)
     view.check(self, "event")
-    return call.event.direction
+    return own_event().direction
 end
 
 function methods.time_ms(self)
     view.check(self, "event")
-    return view.milliseconds(call.event.time_ns)
+    return view.milliseconds(own_event().time_ns)
 end
 
 -- Why the session closes, with session_closing; else nil.
 function methods.reason(self)
     view.check(self, "event")
-    if call.event.type == C.STELLAR_EVENT_SESSION_CLOSING then
-        return reasons[call.event.reason]
+    if own_event().type == C.STELLAR_EVENT_SESSION_CLOSING then
+        return reasons[own_event().reason]
     end
 end
 
 -- The slot, with metadata_changed; else nil.
 function methods.key(self)
     view.check(self, "event")
-    if call.event.type == C.STELLAR_EVENT_METADATA_CHANGED then
-        return view.text(call.event.data, call.event.data_length, DATA_MAX_BYTES)
+    if own_event().type == C.STELLAR_EVENT_METADATA_CHANGED then
+        return view.text(own_event().data, own_event().data_length, DATA_MAX_BYTES)
     end
 end
 
 -- The bytes, with tcp_data, tcp_overlap and udp_data; "" when the event has none.
 function methods.data(self)
     view.check(self, "event")
-    return view.text(call.event.data, call.event.data_length, DATA_MAX_BYTES)
+    return view.text(own_event().data, own_event().data_length, DATA_MAX_BYTES)
 end
 
 -- Place of the bytes in the direction's stream, with tcp_data, tcp_gap and tcp_overlap; else nil.
 function methods.offset(self)
     view.check(self, "event")
-    if STREAM_EVENTS[call.event.type] then
-        return tonumber(call.event.stream_offset)
+    if STREAM_EVENTS[own_event().type] then
+        return tonumber(own_event().stream_offset)
     end
 end
 
 -- Bytes that the event is about; with tcp_gap those that are missing.
 function methods.length(self)
     view.check(self, "event")
-    return call.event.data_length
+    return own_event().data_length
 end
 
 -- The child, with child_opening; else nil. Its first packet is the one in hand.
 function methods.child(self)
     view.check(self, "event")
-    if call.event.child ~= nil then
-        return new_session(call.event.child)
+    if own_event().child ~= nil then
+        return new_session(own_event().child)
     end
 end
 

@@ -7,7 +7,7 @@
 local host = ...
 
 local ffi, C = host.ffi, host.C
-local call = host.call
+local call, own_session = host.call, host.own_session
 local view = host.use("view/view")
 local endpoint = host.use("view/endpoint")
 local family = host.use("view/family")
@@ -35,7 +35,11 @@ local Session = view.class("session", methods)
 -- The pointer of a view. A child that a walk has left behind has none any more.
 local function handle_of(self)
     view.check(self, "session", 4)
-    return call.sessions[rawget(self, 2)]
+    local place = rawget(self, 2)
+    if place == 0 then
+        return own_session()
+    end
+    return call.sessions[place]
         or error("session used after the walk went on to the next", 3)
 end
 
@@ -242,8 +246,8 @@ end
 Session.__index = function(self, key)
     if key == "context" then
         check_own(self, "session.context")
-        call.context_view = call.context_view or host.open_context()
-        return call.context_view
+        local context = host.open_context()
+        return context
     end
     return methods[key] or error("session has no " .. tostring(key), 2)
 end

@@ -6,7 +6,7 @@
 local host = ...
 
 local ffi, C = host.ffi, host.C
-local call = host.call
+local call, own_session = host.call, host.own_session
 local view = host.use("view/view")
 
 local PEEK_MAX_BYTES = 1048576
@@ -32,7 +32,7 @@ function methods.peek(self, limit)
     if limit ~= nil then
         check_count("stream:peek", limit)
     end
-    local result = C.stream_peek(call.session, self[2], data_out, length_out)
+    local result = C.stream_peek(own_session(), self[2], data_out, length_out)
     if result ~= 0 then
         return view.result(result)
     end
@@ -43,13 +43,13 @@ end
 function methods.skip(self, count)
     view.check(self, "stream")
     check_count("stream:skip", count)
-    return view.result(C.stream_skip(call.session, self[2], count))
+    return view.result(C.stream_skip(own_session(), self[2], count))
 end
 
 -- The plugin's place, or nil and why not.
 function methods.offset(self)
     view.check(self, "stream")
-    local result = C.stream_get_offset(call.session, self[2], offset_out)
+    local result = C.stream_get_offset(own_session(), self[2], offset_out)
     if result ~= 0 then
         return view.result(result)
     end
@@ -60,10 +60,10 @@ end
 function methods.set_depth(self, depth)
     view.check(self, "stream")
     if depth == nil then
-        return view.result(C.stream_set_depth(call.session, self[2], -1ULL))
+        return view.result(C.stream_set_depth(own_session(), self[2], -1ULL))
     end
     check_count("stream:set_depth", depth)
-    return view.result(C.stream_set_depth(call.session, self[2], depth))
+    return view.result(C.stream_set_depth(own_session(), self[2], depth))
 end
 
 return function(direction)

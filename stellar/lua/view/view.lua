@@ -33,7 +33,7 @@ end
 function view.check(self, name, level)
     if type(self) ~= "table" then
         error(name .. ": expected a call with a colon, found a " .. type(self), level or 3)
-    elseif rawget(self, 1) ~= call.number or call.session == nil then
+    elseif rawget(self, 1) ~= call.number then
         error(name .. " used outside of its callback", level or 3)
     end
 end

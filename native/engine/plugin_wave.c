@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "engine/plugin_wave.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <stellar/batch.h>
+
+#include "engine/plugin_call.h"
+
+#define SLOTS 256u // where a wave's sessions are looked for; a power of two
+#define LOCKS_MAX 65536u
+#define BIT(id) (UINT64_C(1) << (id))
+
+_Static_assert(STELLAR_BATCH_MAX == STELLAR_BURST_MAX, "a wave is a batch");
+
+// A plugin was disabled in the callback of this place.
+struct wave_disabling {
+	uint32_t position;
+	uint16_t plugin_id;
+};
+
+struct wave_record {
+	struct output_record record;
+	uint32_t position;
+	char text[STELLAR_LOG_TEXT_MAX]; // of one that a plugin writes
+};
+
+struct plugin_wave {
+	const struct plugin_table *plugins; // that `batching` was found for
+	bool is_possible;
+	uint8_t type; // of all its events, enum stellar_event
+	bool is_calling;
+	uint32_t position; // of the callback, when it is no batch
+	uint64_t time_ms;
+	uint8_t positions[SLOTS]; // by the low bits of an index, and on from there
+	uint8_t slots[STELLAR_BURST_MAX]; // of the places, to know which of `positions` are valid
+	uint8_t places[STELLAR_BATCH_MAX]; // of a batch's entries
+	uint8_t caused[STELLAR_BURST_MAX]; // events that callbacks caused
+	struct packet *packets[STELLAR_BURST_MAX];
+	struct session sessions[STELLAR_BURST_MAX];
+	struct event events[STELLAR_BURST_MAX];
+	struct wave_disabling disablings[STELLAR_PLUGINS_MAX];
+	uint32_t disabling_count;
+	struct wave_record *records;
+	uint32_t record_count;
+	uint32_t record_capacity;
+};
+
+int plugin_wave_init(struct worker *worker)
+{
+	worker->wave = calloc(1, sizeof(*worker->wave));
+	return worker->wave != NULL ? 0 : -ENOMEM;
+}
+
+// Who takes batches.
+static uint64_t find_batching(const struct worker *worker)
+{
+	const struct plugin_table *table = worker->plugins;
+	uint64_t batching = 0;
+
+	for (size_t id = 0; id < table->plugin_count; id++) {
+		if (table->plugins[id]->rows[worker->id].batch != NULL)
+			batching |= BIT(id);
+	}
+	return batching;
+}
+
+void plugin_wave_fini(struct worker *worker)
+{
+	if (worker->wave != NULL)
+		free(worker->wave->records);
+	free(worker->wave);
+}
+
+bool plugin_wave_is_calling(const struct worker *worker)
+{
+	return worker->wave->is_calling;
+}
+
+// Whether some plugin hears the event in batches, and those that hear it have nothing in common but
+// sessions.
+static bool may_wave(const struct worker *worker, uint8_t type)
+{
+	const struct plugin_table *table = worker->plugins;
+	uint64_t hearing = table->interest[type];
+	uint64_t timed = hearing & table->interest[STELLAR_EVENT_TIMER];
+
+	return (hearing & worker->batching) != 0 && (timed & (timed - 1)) == 0;
+}
+
+void plugin_wave_prepare(struct worker *worker)
+{
+	const struct engine *engine = worker->engine;
+	const struct engine_limits *limits = &engine->config.limits;
+
+	if (worker->wave->plugins != worker->plugins) {
+		worker->wave->plugins = worker->plugins;
+		worker->batching = find_batching(worker);
+	}
+	worker->wave->is_possible =
+		worker->batching != 0 && !engine->config.tunnel_parents &&
+		!plugin_wants(worker, STELLAR_EVENT_METADATA_CHANGED) &&
+		!plugin_wants(worker, STELLAR_EVENT_DERIVED) &&
+		worker->lock_count + STELLAR_BURST_MAX <= LOCKS_MAX &&
+		worker->expectations.count + STELLAR_BURST_MAX * limits->expectations_session <=
+			limits->expectations &&
+		(may_wave(worker, STELLAR_EVENT_SESSION_PACKET) ||
+		 may_wave(worker, STELLAR_EVENT_UDP_DATA));
+}
+
+// The place of a session, or where it would be looked for first.
+static bool find(const struct worker *worker, uint32_t index, uint32_t *ret_slot)
+{
+	const struct plugin_wave *wave = worker->wave;
+	uint32_t slot = index % SLOTS;
+
+	for (;; slot = (slot + 1) % SLOTS) {
+		uint32_t position = wave->positions[slot];
+
+		*ret_slot = slot;
+		if (position >= worker->wave_count || wave->slots[position] != slot)
+			return false;
+		if (wave->sessions[position].index == index)
+			return true;
+	}
+}
+
+void plugin_wave_advance(struct worker *worker, uint64_t time_ns)
+{
+	if (worker->wave_count == 0)
+		return;
+	if (time_ns / NS_PER_MS > worker->wave->time_ms ||
+	    (worker->id == 0 && time_ns >= worker->next_stats_ns) ||
+	    defragment_stage_is_due(worker, time_ns))
+		plugin_wave_end(worker);
+}
+
+void plugin_wave_expect(struct worker *worker, uint32_t index)
+{
+	uint32_t slot;
+
+	if (worker->wave_count != 0 && (index == SESSION_NONE || find(worker, index, &slot)))
+		plugin_wave_end(worker);
+}
+
+// Whether packet and session are of those that join.
+static bool is_plain(struct worker *worker, const struct packet *packet)
+{
+	const struct session *session = &worker->current;
+	const uint16_t special =
+		SESSION_BLOCKED | SESSION_BYPASSED | SESSION_RESUMED | SESSION_HAS_CHILDREN;
+
+	if (worker->queue.count != 1 || session->index == SESSION_NONE || session->block == NULL ||
+	    packet->verdict.disposition == STELLAR_DROP || worker->failed_closed != 0 ||
+	    packet->is_reassembled || worker->receiver != worker)
+		return false;
+	uint8_t type = worker->queue.events[0].event.type;
+
+	return worker->queue.events[0].index == session->index &&
+	       (type == STELLAR_EVENT_SESSION_PACKET || type == STELLAR_EVENT_UDP_DATA) &&
+	       (session->hot->flags & special) == 0 && session->block->stream == 0 &&
+	       session->block->owner_id == STELLAR_PLUGIN_NONE &&
+	       session_family_get_parent(worker, session->index) == SESSION_NONE &&
+	       may_wave(worker, type);
+}
+
+bool plugin_wave_join(struct worker *worker, struct packet *packet)
+{
+	struct plugin_wave *wave = worker->wave;
+	uint32_t position = worker->wave_count;
+	uint32_t slot;
+	uint8_t type = worker->queue.events[0].event.type;
+	bool joins = wave->is_possible && is_plain(worker, packet);
+
+	if (position != 0 && (!joins || type != wave->type)) {
+		plugin_wave_end(worker);
+		position = 0;
+	}
+	if (!joins)
+		return false;
+	find(worker, worker->current.index, &slot);
+	wave->positions[slot] = (uint8_t)position;
+	wave->slots[position] = (uint8_t)slot;
+	wave->packets[position] = packet;
+	wave->sessions[position] = worker->current;
+	wave->events[position] = worker->queue.events[0].event;
+	wave->caused[position] = 0;
+	wave->time_ms = worker->now_ns / NS_PER_MS;
+	wave->type = type;
+	worker->queue.count = 0;
+	worker->wave_count++;
+	session_table_end_change(worker->table);
+	return true;
+}
+
+bool plugin_wave_count(struct worker *worker, const struct event *event)
+{
+	struct plugin_wave *wave = worker->wave;
+
+	if (!wave->is_calling)
+		return false;
+	uint32_t position =
+		worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
+
+	// One by one they would wait in the queue, behind the packet's own event.
+	if (wave->caused[position] == EVENT_QUEUE_MAX - 1) {
+		worker->queue.overflowed++;
+		return true;
+	}
+	wave->caused[position]++;
+	worker->ledger.events[event->type]++;
+	return true;
+}
+
+struct output_record *plugin_wave_reserve(struct worker *worker)
+{
+	struct plugin_wave *wave = worker->wave;
+
+	if (wave->record_count == wave->record_capacity) {
+		uint32_t capacity = wave->record_capacity == 0 ? 64 : 2 * wave->record_capacity;
+		void *records = realloc(wave->records, capacity * sizeof(*wave->records));
+
+		if (records == NULL)
+			return NULL;
+		wave->records = records;
+		wave->record_capacity = capacity;
+	}
+	struct wave_record *record = &wave->records[wave->record_count++];
+
+	record->position =
+		worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
+	return &record->record;
+}
+
+char *plugin_wave_get_text(struct worker *worker)
+{
+	return worker->wave->records[worker->wave->record_count - 1].text;
+}
+
+// Remember whom the callback of this place has disabled.
+static void note_disabled(struct worker *worker, const struct plugin_host *host, uint32_t position)
+{
+	struct plugin_wave *wave = worker->wave;
+
+	wave->disablings[wave->disabling_count++] = (struct wave_disabling){position, host->id};
+}
+
+static void call_one_by_one(struct worker *worker, struct plugin_host *host)
+{
+	struct plugin_wave *wave = worker->wave;
+
+	for (uint32_t i = 0; i < worker->wave_count; i++) {
+		struct session *session = &wave->sessions[i];
+
+		if (plugin_is_disabled(worker, host->id))
+			return;
+		if (!plugin_is_called(worker, session->block, host, session->event->type))
+			continue;
+		wave->position = i;
+		worker->now_ns = session->event->time_ns;
+		session_table_begin_change(worker->table, session->index);
+		plugin_call(worker, session, host);
+		session_table_end_change(worker->table);
+		if (plugin_is_disabled(worker, host->id))
+			note_disabled(worker, host, i);
+	}
+}
+
+// Fill the host's batch with those that it is called for.
+static void fill_batch(struct worker *worker, struct plugin_host *host, struct plugin_batch *batch)
+{
+	struct plugin_wave *wave = worker->wave;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < worker->wave_count; i++) {
+		struct session *session = &wave->sessions[i];
+
+		if (!plugin_is_called(worker, session->block, host, session->event->type) ||
+		    !plugin_open_context(worker, session, host))
+			continue;
+		session->block->called |= BIT(host->id);
+		wave->places[count] = (uint8_t)i;
+		batch->entries[count++] = (struct plugin_batch_entry){
+			.session = session,
+			.event = session->event,
+			.context = plugin_get_context(host, session->block),
+			.index = session->index,
+		};
+	}
+	batch->count = count;
+	batch->position = 0;
+	batch->type = wave->type;
+	batch->changing = &worker->table->memory.marks->changing;
+}
+
+// What the callbacks of entries from `first` on have asked for.
+static void settle_batch(struct worker *worker, struct plugin_host *host,
+			 struct plugin_batch *batch, uint32_t first)
+{
+	uint32_t end = batch->position < batch->count ? batch->position + 1 : batch->count;
+
+	for (uint32_t i = first; i < end; i++) {
+		if (batch->entries[i].asked != 0)
+			plugin_settle_entry(worker, host, &batch->entries[i]);
+	}
+}
+
+static void call_batch(struct worker *worker, struct plugin_host *host)
+{
+	struct plugin_wave *wave = worker->wave;
+	struct plugin_batch *batch = host->rows[worker->id].batch;
+
+	fill_batch(worker, host, batch);
+	while (batch->position < batch->count) {
+		uint32_t first = batch->position;
+
+		plugin_call_batch(worker, host, batch);
+		session_table_end_change(worker->table);
+		settle_batch(worker, host, batch, first);
+		if (batch->position < batch->count && plugin_is_disabled(worker, host->id)) {
+			note_disabled(worker, host, wave->places[batch->position]);
+			return;
+		}
+		batch->position += batch->position < batch->count;
+	}
+}
+
+static void call_plugins(struct worker *worker)
+{
+	const struct plugin_table *table = worker->plugins;
+	struct plugin_wave *wave = worker->wave;
+	uint64_t left = table->interest[wave->type];
+
+	wave->is_calling = true;
+	for (; left != 0; left &= left - 1) {
+		struct plugin_host *host = table->plugins[__builtin_ctzll(left)];
+
+		if (plugin_is_disabled(worker, host->id))
+			continue;
+		if (host->rows[worker->id].batch != NULL)
+			call_batch(worker, host);
+		else
+			call_one_by_one(worker, host);
+	}
+	wave->is_calling = false;
+}
+
+static void write_records(struct worker *worker, uint32_t position)
+{
+	const struct plugin_wave *wave = worker->wave;
+
+	for (uint32_t i = 0; i < wave->record_count; i++) {
+		struct wave_record *record = &wave->records[i];
+
+		if (record->position != position)
+			continue;
+		if (record->record.type == OUTPUT_LOG)
+			record->record.log.text = record->text; // they may have been moved
+		record_copy(worker, &record->record);
+	}
+}
+
+// A packet leaves, with what was disabled until then, and not after.
+static void leave(struct worker *worker, uint32_t position, uint64_t disabled)
+{
+	struct plugin_wave *wave = worker->wave;
+	struct session *session = &worker->current;
+
+	for (uint32_t i = 0; i < wave->disabling_count; i++) {
+		uint64_t bit = BIT(wave->disablings[i].plugin_id);
+
+		if (wave->disablings[i].position <= position)
+			continue;
+		disabled &= ~bit;
+	}
+	worker->disabled = disabled;
+	*session = wave->sessions[position];
+	session->event = NULL;
+	worker->now_ns = wave->events[position].time_ns;
+	session_table_begin_change(worker->table, session->index);
+	write_records(worker, position);
+	plugin_stage_settle(worker, wave->packets[position]);
+	session_table_end_change(worker->table);
+	stage_egress(worker, wave->packets[position]);
+}
+
+void plugin_wave_end(struct worker *worker)
+{
+	struct plugin_wave *wave = worker->wave;
+	struct session current = worker->current;
+	uint64_t now_ns = worker->now_ns;
+	uint32_t changing = worker->table->memory.marks->changing;
+	uint32_t count = worker->wave_count;
+
+	for (uint32_t i = 0; i < count; i++) {
+		wave->sessions[i].event = &wave->events[i];
+		wave->sessions[i].packet = wave->packets[i];
+	}
+	worker->ledger.events[wave->type] += count;
+	wave->disabling_count = 0;
+	wave->record_count = 0;
+	call_plugins(worker);
+	uint64_t disabled = worker->disabled;
+
+	for (uint32_t i = 0; i < count; i++)
+		leave(worker, i, disabled);
+	worker->disabled = disabled;
+	worker->wave_count = 0;
+	worker->current = current;
+	worker->now_ns = now_ns;
+	worker->table->memory.marks->changing = changing;
+}
