@@ -500,6 +500,13 @@ int engine_get_interface(const struct engine *engine, uint16_t interface_id, con
 	return 0;
 }
 
+uint32_t engine_get_frame_max(const struct engine *engine, uint16_t interface_id)
+{
+	return interface_id < engine->interface_count
+		       ? packet_io_device_frame_max(engine->interfaces[interface_id].device)
+		       : 0;
+}
+
 const char *engine_get_interface_error(const struct engine *engine, uint16_t interface_id)
 {
 	return interface_id < engine->interface_count

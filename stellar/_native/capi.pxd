@@ -279,6 +279,48 @@ cdef extern from "stellar/engine.h" nogil:
                                   const char **ret_name, uint64_t *ret_value)
     int engine_get_interface(const engine *engine, uint16_t interface_id, const char **ret_name,
                              packet_io_stats *ret_stats)
+    uint32_t engine_get_frame_max(const engine *engine, uint16_t interface_id)
+
+    enum: STELLAR_UNTIL_TEXTS_MAX
+    enum: STELLAR_REPLAY_FINISHED
+    enum: STELLAR_REPLAY_CUT
+    enum: STELLAR_REPLAY_DAMAGED
+    enum: STELLAR_REPLAY_STOPPED
+    enum: STELLAR_REPLAY_PLUGIN
+
+    struct recording_stats:
+        uint64_t bursts
+        uint64_t packets
+        uint64_t bytes
+        uint64_t lost
+        const char *reason
+        uint8_t is_asked
+        uint8_t is_on
+
+    struct replay_until:
+        uint64_t time_ns
+        size_t text_count
+        const char *texts[8]
+
+    struct replay_position:
+        uint64_t bursts
+        uint64_t packets
+        uint64_t time_ns
+        uint64_t diverged_packet
+        uint64_t lost_packets
+        uint64_t resumed
+        uint32_t generation
+        uint16_t plugin_id
+        uint16_t plugin_version
+        uint8_t end
+        char line[256]
+
+    int engine_set_recording(engine *engine, const char *path, uint64_t size, uint32_t seconds,
+                             char *error, size_t error_size)
+    void engine_get_recording(const engine *engine, recording_stats *ret_stats)
+    void engine_get_hash_seed(const engine *engine, uint64_t *ret_seed)
+    int engine_replay(engine *engine, const char *path, const replay_until *until,
+                      replay_position *ret_position, char *error, size_t error_size)
     const char *engine_get_interface_error(const engine *engine, uint16_t interface_id)
     int engine_list_sessions(engine *engine, uint32_t worker_id, uint64_t *cursor,
                              session_record *ret_records, size_t count)

@@ -27,6 +27,14 @@ _EVENT_TYPES = {
     "plugin": capi.STELLAR_EVE_PLUGIN,
 }
 
+_REPLAY_ENDS = {
+    capi.STELLAR_REPLAY_FINISHED: "finished",
+    capi.STELLAR_REPLAY_CUT: "cut",
+    capi.STELLAR_REPLAY_DAMAGED: "damaged",
+    capi.STELLAR_REPLAY_STOPPED: "stopped",
+    capi.STELLAR_REPLAY_PLUGIN: "plugin",
+}
+
 
 def timeout_defaults():
     """Default idle timeouts in seconds, by the names of `struct session_timeouts`."""
@@ -199,6 +207,55 @@ cdef class Engine(Figures):
     def reopen_events(self):
         """Close and open the event file again."""
         check(capi.engine_reopen_events(self.get()), NULL, EngineStateError)
+
+    def set_recording(self, str path, uint64_t size, uint32_t seconds=0):
+        """Record what the workers take in into an empty directory, at most `size` bytes."""
+        cdef char error[ERROR_SIZE]
+        error[0] = 0
+        check(capi.engine_set_recording(self.get(), path.encode(), size, seconds, error,
+                                        ERROR_SIZE), error, StellarError)
+
+    @property
+    def hash_seed(self):
+        """The secret of the tables' hashes, two numbers; after `start`."""
+        cdef uint64_t seed[2]
+        capi.engine_get_hash_seed(self.get(), seed)
+        return (seed[0], seed[1])
+
+    def replay(self, str path, texts=(), uint64_t time_ns=0):
+        """Replay a recording, to the first event that has all texts or to a time; says how far."""
+        cdef char error[ERROR_SIZE]
+        cdef capi.engine *handle = self.get()
+        cdef capi.replay_until until
+        cdef capi.replay_position position
+        cdef bytes name = path.encode()
+        cdef const char *directory = name
+        cdef int result
+        kept = [each.encode() for each in texts]
+        if len(kept) > capi.STELLAR_UNTIL_TEXTS_MAX:
+            raise EngineStateError(f"replay: expected at most {capi.STELLAR_UNTIL_TEXTS_MAX} texts")
+        memset(&until, 0, sizeof(until))
+        until.time_ns = time_ns
+        until.text_count = len(kept)
+        for i in range(len(kept)):
+            until.texts[i] = <const char *>(<bytes>kept[i])
+        error[0] = 0
+        with nogil:
+            result = capi.engine_replay(handle, directory, &until, &position, error, ERROR_SIZE)
+        check(result, error, StellarError)
+        return {
+            "end": _REPLAY_ENDS[position.end],
+            "bursts": position.bursts,
+            "packets": position.packets,
+            "time_ns": position.time_ns,
+            "diverged_packet": position.diverged_packet,
+            "lost_packets": position.lost_packets,
+            "resumed": position.resumed,
+            "generation": position.generation,
+            "plugin_id": position.plugin_id,
+            "plugin_version": position.plugin_version,
+            "line": (<const char *>position.line).decode("utf-8", "replace"),
+        }
 
     def add_session_directory(self, str path):
         """Keep sessions in a directory of a tmpfs or hugetlbfs, for the engine after this one."""

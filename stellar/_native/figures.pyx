@@ -172,6 +172,25 @@ cdef class Figures:
             result.append({"name": name.decode(), **stats})
         return result
 
+    def frame_max(self, uint16_t interface_id):
+        """Longest frame that an interface can send."""
+        return capi.engine_get_frame_max(self.get(), interface_id)
+
+    def recording_stats(self):
+        """What was recorded, and why no more is; None when nobody asked."""
+        cdef capi.recording_stats stats
+        capi.engine_get_recording(self.get(), &stats)
+        if not stats.is_asked:
+            return None
+        return {
+            "on": bool(stats.is_on),
+            "reason": stats.reason.decode(),
+            "bursts": stats.bursts,
+            "packets": stats.packets,
+            "bytes": stats.bytes,
+            "lost": stats.lost,
+        }
+
     def interface_error(self, uint16_t interface_id):
         """What went wrong on an interface last, one line. Not while its worker runs."""
         return capi.engine_get_interface_error(self.get(), interface_id).decode("utf-8", "replace")

@@ -11,13 +11,15 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stellar.cli.failure import CommandError, ExitCode
 from stellar.cli.policy_file import open_policy_file
+from stellar.cli.recording import replay_recording
 from stellar.cli.stats import print_stats
 from stellar.engine import limit_defaults, names
 from stellar.engine.plugins import personality_plugin
-from stellar.engine.replay import EVENT_TYPES, ReplayOptions, ReplayResult
+from stellar.engine.replay import EVENT_TYPES, ReplayOptions
 from stellar.engine.replay import run as run_replay
 from stellar.personality import check_policy, compile_policy
 
@@ -47,7 +49,13 @@ _SETTINGS: Mapping[str, _Setting] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("captures", type=Path, nargs="+", metavar="CAPTURE", help="pcap or pcapng")
+    parser.add_argument(
+        "captures",
+        type=Path,
+        nargs="+",
+        metavar="CAPTURE",
+        help="pcap or pcapng; or one directory that `stellar run --record` left",
+    )
     parser.add_argument("--personality", metavar="P", help="firewall (with --policy by itself)")
     parser.add_argument("--policy", type=Path, dest="file", metavar="F", help="policy or template")
     parser.add_argument(
@@ -78,12 +86,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="how hosts put overlapping pieces together: %(choices)s (%(default)s)",
     )
+    parser.add_argument(
+        "--until",
+        metavar="K=V[,K=V]",
+        help="of a recording: stop at the first event with these keys (or at time=T)",
+    )
     parser.add_argument("--events", metavar="F", help="write EVE JSON; - is standard output")
     parser.add_argument(
         "--event-types",
-        default=",".join(EVENT_TYPES),
         metavar="T,T",
-        help="which of them (%(default)s)",
+        help=f"which of them ({','.join(EVENT_TYPES)}; of a recording: those of the run)",
     )
     parser.add_argument("--write", type=Path, metavar="OUT", help="capture of what leaves")
     parser.add_argument(
@@ -102,11 +114,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Replay, and say what came of it."""
     stats_target = "-" if arguments.json else arguments.stats
-    _refuse_what_is_not_there(arguments)
     if stats_target == "-" and arguments.events == "-":
         raise _usage("--stats and --events: expected one of them on standard output, found both")
+    if len(arguments.captures) == 1 and arguments.captures[0].is_dir():
+        types = arguments.event_types
+        return replay_recording(
+            arguments,
+            None if types is None else _parse_event_types(types),
+            lambda stats: _write_stats(stats, stats_target, is_quiet=arguments.events == "-"),
+        )
+    if arguments.until is not None:
+        raise _usage("--until: expected a recording, found captures")
+    _refuse_what_is_not_there(arguments)
     result = run_replay(_options(arguments))
-    _write_stats(result, stats_target, is_quiet=arguments.events == "-")
+    _write_stats(result.stats, stats_target, is_quiet=arguments.events == "-")
     for problem in result.problems + result.plugin_failures:
         print(problem, file=sys.stderr)
     if result.imbalance != 0:
@@ -137,7 +158,7 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
         tunnel_parents=settings["tunnel_parents"] == 1,
         target_profile=arguments.target_profile,
         events=arguments.events,
-        event_types=_parse_event_types(arguments.event_types),
+        event_types=_parse_event_types(arguments.event_types or ",".join(EVENT_TYPES)),
         write=arguments.write,
     )
 
@@ -200,12 +221,12 @@ def _parse_event_types(text: str) -> list[str]:
     return types
 
 
-def _write_stats(result: ReplayResult, target: str | None, *, is_quiet: bool) -> None:
+def _write_stats(stats: dict[str, Any], target: str | None, *, is_quiet: bool) -> None:
     if target is None:
         if not is_quiet:
-            print_stats(result.stats)
+            print_stats(stats)
         return
-    text = json.dumps(result.stats, indent=2) + "\n"
+    text = json.dumps(stats, indent=2) + "\n"
     if target == "-":
         sys.stdout.write(text)
     else:

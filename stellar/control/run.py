@@ -23,15 +23,22 @@ _logger = logging.getLogger(__name__)
 _READY_LIMIT_SEC = 90.0
 
 
-def run_foreground(path: Path, pid_file: Path | None) -> int:
+def run_foreground(
+    path: Path, pid_file: Path | None, engine_arguments: tuple[str, ...] = ()
+) -> int:
     """Run the appliance until SIGTERM or SIGINT; returns the exit code."""
     config = load_config(path)
     check_machine(config, path)
     pid_files = _take_pid_files(config, pid_file)
-    return _supervise(config, path, pid_files, lambda: None)
+    return _supervise(config, path, pid_files, engine_arguments, lambda: None)
 
 
-def run_background(path: Path, pid_file: Path | None, log_file: Path | None) -> int:
+def run_background(
+    path: Path,
+    pid_file: Path | None,
+    log_file: Path | None,
+    engine_arguments: tuple[str, ...] = (),
+) -> int:
     """Run the appliance as a daemon; returns when it works (0) or has failed (1)."""
     path = path.absolute()
     config = load_config(path)
@@ -46,7 +53,9 @@ def run_background(path: Path, pid_file: Path | None, log_file: Path | None) -> 
     if os.fork() == 0:
         os.close(ready_read)
         _become_daemon(log_file)
-        return _supervise(config, path, pid_files, lambda: _tell_ready(ready_write))
+        return _supervise(
+            config, path, pid_files, engine_arguments, lambda: _tell_ready(ready_write)
+        )
     os.close(ready_write)
     for each in pid_files:
         each.close()
@@ -113,7 +122,11 @@ def _show_errors(log_file: Path, start: int) -> None:
 
 
 def _supervise(
-    config: ApplianceConfig, path: Path, pid_files: list[PidFile], on_ready: Callable[[], None]
+    config: ApplianceConfig,
+    path: Path,
+    pid_files: list[PidFile],
+    engine_arguments: tuple[str, ...],
+    on_ready: Callable[[], None],
 ) -> int:
     start_logging("supervisor")
     config.runtime_directory.mkdir(parents=True, exist_ok=True)
@@ -122,16 +135,19 @@ def _supervise(
     try:
         for each in pid_files:
             each.write()
-        return asyncio.run(_run_until_stopped(config, path, on_ready))
+        return asyncio.run(_run_until_stopped(config, path, engine_arguments, on_ready))
     finally:
         for each in pid_files:
             each.remove()
 
 
 async def _run_until_stopped(
-    config: ApplianceConfig, path: Path, on_ready: Callable[[], None]
+    config: ApplianceConfig,
+    path: Path,
+    engine_arguments: tuple[str, ...],
+    on_ready: Callable[[], None],
 ) -> int:
-    supervisor = Supervisor(appliance_children(config, path))
+    supervisor = Supervisor(appliance_children(config, path, engine_arguments))
     engine = EngineClient(config.engine_socket)
     reopening: set[asyncio.Task[None]] = set()
 

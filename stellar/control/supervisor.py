@@ -40,7 +40,9 @@ class Child:
     stop_limit_sec: float = 10.0
 
 
-def appliance_children(config: ApplianceConfig, path: Path) -> tuple[Child, ...]:
+def appliance_children(
+    config: ApplianceConfig, path: Path, engine_arguments: tuple[str, ...] = ()
+) -> tuple[Child, ...]:
     """The two processes of an appliance, in starting order."""
     engine = EngineClient(config.engine_socket, timeout_sec=2.0)
 
@@ -62,7 +64,11 @@ def appliance_children(config: ApplianceConfig, path: Path) -> tuple[Child, ...]
     python = (sys.executable, "-P", "-m")
     arguments = ("--config", str(path))
     return (
-        Child("engine", (*python, "stellar.engine.process", *arguments), engine_answers),
+        Child(
+            "engine",
+            (*python, "stellar.engine.process", *arguments, *engine_arguments),
+            engine_answers,
+        ),
         Child("control", (*python, "stellar.control.daemon", *arguments), control_listens),
     )
 

@@ -58,6 +58,7 @@ class Calls:
             "policy": {"generation": self._engine.policy_generation},
             "interfaces": self._engine.interface_stats(),
             "imbalance": figures.imbalance,
+            "recording": self._engine.recording_stats(),
         }
 
     def _policy_apply(self, request: dict[str, Any]) -> dict[str, Any]:

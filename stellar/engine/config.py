@@ -34,6 +34,7 @@ __all__ = [
     "MetricsConfig",
     "Personality",
     "PluginConfig",
+    "RecordConfig",
     "SessionConfig",
     "SessionTimeouts",
     "TapConfig",
@@ -220,6 +221,18 @@ class PluginConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """What the engine takes in, kept for `stellar replay`."""
+
+    enabled: bool = _key("record", False)
+    directory: Path = _key("each run gets one in it", Path("/var/lib/stellar/recordings"))
+    size_bytes: int = _key(
+        "of one run; the oldest goes first", 268_435_456, minimum=33_554_432, maximum=2**40
+    )
+    seconds: int = _key("of one run; 0: as many as fit", 0, minimum=0, maximum=31_536_000)
+
+
+@dataclass(frozen=True, slots=True)
 class EventConfig:
     """Where EVE JSON goes, and which lines."""
 
@@ -254,6 +267,7 @@ class ApplianceConfig:
     taps: tuple[TapConfig, ...] = _key("listen-only interfaces", ())
     plugins: tuple[PluginConfig, ...] = _key("extra plugins, or their paths", (), alone="path")
     events: EventConfig = _key("EVE JSON", EventConfig)
+    record: RecordConfig = _key("recording", RecordConfig)
 
     @property
     def interface_names(self) -> tuple[str, ...]:
@@ -323,6 +337,9 @@ def _verify(config: ApplianceConfig, root: yaml.Node, reader: Reader) -> None:
     """What holds between keys."""
     _verify_topology(config, root, reader)
     _verify_targets(config, root, reader)
+    if config.record.enabled and config.engine.workers != 1:
+        node = child(root, "engine", "workers")
+        reader.refuse(node, "engine.workers", "1 while record is enabled")
     cpus = config.engine.cpus
     if cpus and len(cpus) != config.engine.workers:
         node = child(root, "engine", "cpus")

@@ -17,12 +17,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.calls import Calls
 from stellar.engine.config import ApplianceConfig, ConfigError, FailAction, load_config
 from stellar.engine.faults import Faults
 from stellar.engine.plugins import add_plugin, personality_plugin
+from stellar.engine.recording import begin_run, describe_run
 from stellar.engine.server import CallServer
 from stellar.telemetry.log import quote, start_logging
 
@@ -34,22 +36,7 @@ _START_POLL_SEC = 0.001
 
 def build_engine(config: ApplianceConfig) -> Engine:
     """An engine with the interfaces, wires, plugins and outputs of the configuration, started."""
-    session = config.engine.session
-    engine = Engine(
-        workers=config.engine.workers,
-        session_capacity=session.capacity,
-        full_action=session.full_action.value,
-        verify_checksums=config.engine.verify_checksums,
-        inline=bool(config.wires),
-        pass_malformed=config.engine.pass_malformed,
-        timeouts=dataclasses.asdict(session.timeout),
-        midstream=session.midstream,
-        asymmetric=session.asymmetric,
-        urgent_inline=session.urgent_inline,
-        limits=dataclasses.asdict(config.engine.limit),
-        target_profile=config.engine.target_profile.value,
-        tunnel_parents=config.engine.tunnel_parents,
-    )
+    engine = Engine(**_settings(config))
     for target in config.engine.targets:
         network = ipaddress.ip_network(target.prefix)
         engine.add_target(network.network_address.packed, network.prefixlen, target.profile.value)
@@ -62,12 +49,65 @@ def build_engine(config: ApplianceConfig) -> Engine:
     for directory in config.session_directories:
         engine.add_session_directory(str(directory))
     disabled = _find_faulty_plugins(engine, config)
+    run = begin_run(config.record.directory) if config.record.enabled else None
+    if run is not None:
+        engine.set_recording(str(run), config.record.size_bytes, config.record.seconds)
     engine.start()
+    if run is not None:
+        _describe_run(run, engine, config)
     for name in disabled:
         _disable(engine, name)
     if engine.resume_line:
         _log.info("sessions=%s", quote(engine.resume_line))
     return engine
+
+
+def _settings(config: ApplianceConfig) -> dict[str, Any]:
+    """How the engine is made: what `Engine` takes."""
+    session = config.engine.session
+    return {
+        "workers": config.engine.workers,
+        "session_capacity": session.capacity,
+        "full_action": session.full_action.value,
+        "verify_checksums": config.engine.verify_checksums,
+        "inline": bool(config.wires),
+        "pass_malformed": config.engine.pass_malformed,
+        "timeouts": dataclasses.asdict(session.timeout),
+        "midstream": session.midstream,
+        "asymmetric": session.asymmetric,
+        "urgent_inline": session.urgent_inline,
+        "limits": dataclasses.asdict(config.engine.limit),
+        "target_profile": config.engine.target_profile.value,
+        "tunnel_parents": config.engine.tunnel_parents,
+    }
+
+
+def _describe_run(run: Path, engine: Engine, config: ApplianceConfig) -> None:
+    """Keep beside the recording what its replay needs."""
+    ids = {name: position for position, name in enumerate(config.interface_names)}
+    targets = [(ipaddress.ip_network(each.prefix), each.profile) for each in config.engine.targets]
+    describe_run(
+        run,
+        engine,
+        settings=_settings(config),
+        topology={
+            "targets": [
+                (network.network_address.packed.hex(), network.prefixlen, profile.value)
+                for network, profile in targets
+            ],
+            "wires": [
+                (ids[wire.between[0]], ids[wire.between[1]], wire.pass_non_ip)
+                for wire in config.wires
+            ],
+            "taps": [ids[tap.interface] for tap in config.taps],
+        },
+        plugins=[
+            (personality_plugin(config.personality.value), {}),
+            *((plugin.path, plugin.settings) for plugin in config.plugins),
+        ],
+        event_types=[each.value for each in config.events.types],
+    )
+    _log.info("recording=%s", run)
 
 
 def _add_topology(engine: Engine, config: ApplianceConfig) -> None:
@@ -176,14 +216,31 @@ def _serve(engine: Engine, config: ApplianceConfig) -> int:
     return 0 if asked else 1
 
 
+def _with_record(config: ApplianceConfig, arguments: argparse.Namespace) -> ApplianceConfig:
+    """The configuration with what the command line says of recording."""
+    if arguments.record is None:
+        return config
+    if config.engine.workers != 1:
+        raise ConfigError([f"--record: expected engine.workers 1, found {config.engine.workers}"])
+    record = dataclasses.replace(config.record, enabled=True, directory=arguments.record)
+    if arguments.record_size is not None:
+        record = dataclasses.replace(record, size_bytes=arguments.record_size)
+    if arguments.record_seconds is not None:
+        record = dataclasses.replace(record, seconds=arguments.record_seconds)
+    return dataclasses.replace(config, record=record)
+
+
 def main() -> int:
     """Entry point of the process."""
     parser = argparse.ArgumentParser(prog="stellar.engine.process", description=__doc__)
     parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--record", type=Path, help="record into a directory of it")
+    parser.add_argument("--record-size", type=int, help="bytes of one run")
+    parser.add_argument("--record-seconds", type=int, help="of one run")
     arguments = parser.parse_args()
     start_logging("engine")
     try:
-        config = load_config(arguments.config)
+        config = _with_record(load_config(arguments.config), arguments)
         for directory in (config.runtime_directory, config.state_directory):
             directory.mkdir(parents=True, exist_ok=True)
         engine = build_engine(config)

@@ -348,6 +348,9 @@ STELLAR_PUBLIC int engine_get_plugin_counter(const struct engine *engine, size_t
 STELLAR_PUBLIC int engine_get_interface(const struct engine *engine, uint16_t interface_id,
 					const char **ret_name, struct packet_io_stats *ret_stats);
 
+// Longest frame that an interface can send, bytes; 0 when there is no such interface. Any thread.
+STELLAR_PUBLIC uint32_t engine_get_frame_max(const struct engine *engine, uint16_t interface_id);
+
 // What went wrong on an interface last, "" when nothing did or there is no such interface. Control
 // thread, when the worker does not run.
 STELLAR_PUBLIC const char *engine_get_interface_error(const struct engine *engine,

@@ -21,7 +21,7 @@ async def is_ready():
     return {is_ready}
 
 engine = Child("engine", (sys.executable, "-c", {engine!r}), is_ready)
-control_run.appliance_children = lambda config, path: (engine,)
+control_run.appliance_children = lambda config, path, engine_arguments: (engine,)
 sys.argv[0] = "stellar"
 from stellar.cli.main import main
 sys.exit(main())

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recorded appliance, and the replay of what it left: the same events, byte for byte."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.root
+
+STELLAR = Path(sys.executable).parent / "stellar"
+NO_WEB = """\
+personality: firewall
+on_reload: keep
+zones:
+  inside: {interfaces: [inside], networks: [192.0.2.10/32]}
+  outside: {interfaces: [outside]}
+rules: [{name: no-more, from: inside, to: outside, action: reject}]
+default: drop
+"""
+
+
+def record(machines) -> Path:
+    """Start the appliance, recording."""
+    directory = machines.directory / "recordings"
+    result = machines.stellar("run", "--daemon", "--record", directory)
+    assert result.returncode == 0, result.stderr
+    return directory
+
+
+def replay(run: Path, machines, *words: str):
+    """Replay a run; returns what it wrote and what it said."""
+    events = machines.directory / "replay.json"
+    command = [str(STELLAR), "replay", str(run), "--events", str(events), *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return result, events.read_bytes()
+
+
+def stop(machines) -> None:
+    pid = machines.supervisor_pid
+    machines.kill(pid, signal.SIGTERM)
+    machines.wait_for_end(pid)
+
+
+def test_replay_writes_what_the_appliance_wrote(machines):
+    directory = record(machines)
+    client = machines.connect(80)
+    machines.connect(81)
+    client.say("before the swap")
+    fresh = machines.directory / "no-web.yml"
+    fresh.write_text(NO_WEB)
+    applied = machines.stellar("policy", "apply", fresh)
+    assert applied.returncode == 0, applied.stderr
+    client.say("after the swap")
+    assert machines.connect(80).greeting == "ConnectionRefusedError"
+    recording = machines.call_engine("stats")["recording"]
+    stop(machines)
+
+    written = machines.events.read_bytes()
+    assert recording["on"] and recording["lost"] == 0
+    assert b'"rule":"no-more"' in written and b'"event_type":"flow"' in written
+    for _ in range(3):
+        result, replayed = replay(directory, machines, "--stats", "/dev/null")
+        assert result.returncode == 0, result.stderr
+        assert result.stderr.startswith("finished at ")
+        assert replayed == written
+
+
+def test_killed_engine_leaves_what_it_did(machines):
+    directory = record(machines)
+    machines.connect(80).say("before the kill")
+    machines.connect(81)
+    machines.wait_for_text(machines.events, '"event_type":"drop"')
+    written = machines.events.read_bytes()
+
+    machines.kill(machines.pids("engine")[0], signal.SIGKILL)
+    machines.wait_for_text(machines.log, "engine=running", times=2)
+    result, replayed = replay(directory / "run-000001", machines)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("cut at ")
+    assert replayed == written
+    assert (directory / "run-000002" / "manifest.json").exists()
+
+
+def test_replay_stops_at_the_event_it_is_told(machines):
+    directory = record(machines)
+    machines.connect(81)
+    machines.connect(81)
+    stop(machines)
+
+    result, replayed = replay(directory, machines, "--until", "event_type=drop,dest_port=81")
+
+    lines = [json.loads(line) for line in replayed.splitlines()]
+    assert result.returncode == 0
+    assert result.stderr.startswith("stopped at ")
+    assert [line["event_type"] for line in lines][-1:] == ["drop"]
+    assert sum(line["event_type"] == "drop" and line["dest_port"] == 81 for line in lines) == 1
