@@ -162,6 +162,7 @@ void engine_destroy(struct engine *engine)
 	for (size_t i = 0; i < engine->plugin_count; i++)
 		plugin_host_destroy(engine->plugins[i]);
 	free(atomic_load(&engine->plugin_target));
+	plugin_derived_free(engine);
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		if (engine->interfaces[id].is_owned)
 			packet_io_device_close(engine->interfaces[id].device);
@@ -472,6 +473,14 @@ uint64_t engine_get_event_count(const struct engine *engine, uint32_t event)
 
 	engine_sum_ledgers(engine, &sum);
 	return event < STELLAR_EVENT_COUNT ? sum.events[event] : 0;
+}
+
+uint64_t engine_get_event_overflow(const struct engine *engine)
+{
+	struct ledger sum;
+
+	engine_sum_ledgers(engine, &sum);
+	return sum.events_overflowed;
 }
 
 uint64_t engine_get_decode_event_count(const struct engine *engine, uint32_t decode_event)

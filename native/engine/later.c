@@ -134,21 +134,6 @@ int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level
 	return -ENOSYS;
 }
 
-int plugin_get_derived_id(const struct plugin_host *host, const char *name)
-{
-	return -ENOSYS;
-}
-
-const char *engine_get_derived_name(const struct engine *engine, uint32_t derived_id)
-{
-	return NULL;
-}
-
-int session_raise_event(struct session *session, int derived_id, const void *data, size_t length)
-{
-	return -ENOSYS;
-}
-
 int session_release(struct session *session, enum stellar_disposition disposition)
 {
 	return -ENOSYS;

@@ -45,9 +45,16 @@ bool plugin_is_called(const struct worker *worker, const struct plugin_block *bl
 	return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;
 }
 
-void plugin_deliver(struct worker *worker, struct session *session, const struct event *event)
+void plugin_count_event(struct worker *worker, const struct event *event)
 {
 	worker->ledger.events[event->type]++;
+	if (event->type == STELLAR_EVENT_DERIVED)
+		worker->engine->derived[event->derived_id]->workers[worker->id].raised++;
+}
+
+void plugin_deliver(struct worker *worker, struct session *session, const struct event *event)
+{
+	plugin_count_event(worker, event);
 	plugin_deliver_to(worker, session, event, UINT64_MAX);
 }
 
@@ -55,7 +62,7 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 		       uint64_t plugins)
 {
 	const struct plugin_table *table = worker->plugins;
-	uint64_t left = table->interest[event->type] & plugins;
+	uint64_t left = plugin_table_get_interest(table, event) & plugins;
 
 	if (session->block == NULL)
 		return;

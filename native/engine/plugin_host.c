@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/plugin_call.h"
+#include "engine/plugin_derived.h"
 #include "engine/worker.h"
 
 void plugin_host_destroy(struct plugin_host *host)
@@ -160,6 +161,18 @@ static void lay_out_blocks(struct engine *engine)
 	engine->block_size = (uint32_t)sizeof(struct plugin_block) + offset;
 }
 
+static int start_derived(struct engine *engine, char *error, size_t error_size)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < engine->plugin_count && result == 0; i++)
+		result = plugin_derived_register(engine, engine->plugins[i], error, error_size);
+	for (size_t i = 0; i < engine->plugin_count && result == 0; i++)
+		result =
+			plugin_derived_match(engine, engine->plugins[i]->plugin, error, error_size);
+	return result;
+}
+
 int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 {
 	int result = plugin_order(engine->plugins, engine->plugin_count, error, error_size);
@@ -167,6 +180,9 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 	if (result != 0)
 		return result;
 	lay_out_blocks(engine);
+	result = start_derived(engine, error, error_size);
+	if (result != 0)
+		return result;
 	for (size_t i = 0; i < engine->plugin_count; i++) {
 		struct plugin_host *host = engine->plugins[i];
 

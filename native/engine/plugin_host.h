@@ -85,6 +85,8 @@ struct plugin_block {
 // event or protocol that is not raised) with one line in error.
 int plugin_check(const struct plugin *plugin, char *error, size_t error_size);
 
+bool plugin_name_is_valid(const char *name);
+
 // Sort hosts by before/after, ties by name. Returns 0, or -ELOOP with the cycle in error.
 int plugin_order(struct plugin_host **hosts, size_t count, char *error, size_t error_size);
 

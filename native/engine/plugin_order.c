@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool name_is_valid(const char *name)
+#include "engine/plugin_derived.h"
+
+bool plugin_name_is_valid(const char *name)
 {
 	if (name == NULL || name[0] < 'a' || name[0] > 'z')
 		return false;
@@ -28,7 +30,7 @@ int plugin_check(const struct plugin *plugin, char *error, size_t error_size)
 			 sizeof(*plugin), plugin->struct_size);
 		return -ENOEXEC;
 	}
-	if (!name_is_valid(plugin->name)) {
+	if (!plugin_name_is_valid(plugin->name)) {
 		snprintf(error, error_size,
 			 "plugin name: expected [a-z][a-z0-9_]*, at most %d bytes",
 			 STELLAR_PLUGIN_NAME_MAX);
@@ -66,7 +68,7 @@ int plugin_check(const struct plugin *plugin, char *error, size_t error_size)
 		return -EINVAL;
 	}
 	for (const char *const *name = plugin->settings; name != NULL && *name != NULL; name++) {
-		if (!name_is_valid(*name)) {
+		if (!plugin_name_is_valid(*name)) {
 			snprintf(error, error_size, "plugin %s: setting: expected [a-z][a-z0-9_]*",
 				 plugin->name);
 			return -EINVAL;
@@ -77,7 +79,7 @@ int plugin_check(const struct plugin *plugin, char *error, size_t error_size)
 			 plugin->fail_action);
 		return -EINVAL;
 	}
-	return 0;
+	return plugin_derived_check(plugin, error, error_size);
 }
 
 static bool list_has(const char *const *names, const char *name)

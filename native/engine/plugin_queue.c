@@ -4,33 +4,43 @@
 // out in the order they were raised, for at most EVENT_ROUNDS_MAX rounds: a plugin that answers
 // each of its own events with another can't hold the worker. Worker's thread.
 
+#include <errno.h>
 #include <string.h>
 
 #include "engine/plugin_wave.h"
 
-void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
-		      const char *key)
+// The queue's own copy of bytes that may be gone when the event is delivered.
+static void copy_bytes(struct event_queue *queue, struct queued_event *entry, const void *bytes,
+		       size_t length)
+{
+	uint8_t *copy = queue->copies[entry - queue->events];
+
+	if (length > 0)
+		memcpy(copy, bytes, length);
+	entry->event.data = copy;
+	entry->event.data_length = (uint32_t)length;
+}
+
+int plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
+		     const char *key)
 {
 	struct event_queue *queue = &worker->queue;
 
 	if (plugin_wave_count(worker, event))
 		return;
 	if (queue->count == EVENT_QUEUE_MAX) {
-		queue->overflowed++;
-		return;
+		worker->ledger.events_overflowed++;
+		return -ENOSPC;
 	}
 	struct queued_event *entry = &queue->events[queue->count++];
 
 	entry->event = *event;
 	entry->index = index;
-	if (key != NULL) {
-		size_t length = strnlen(key, METADATA_KEY_SIZE - 1);
-
-		memcpy(entry->key, key, length);
-		entry->key[length] = '\0';
-		entry->event.data = (const uint8_t *)entry->key;
-		entry->event.data_length = (uint32_t)length;
-	}
+	if (key != NULL)
+		copy_bytes(queue, entry, key, strnlen(key, METADATA_KEY_SIZE - 1));
+	else if (event->type == STELLAR_EVENT_DERIVED)
+		copy_bytes(queue, entry, event->data, event->data_length);
+	return 0;
 }
 
 void plugin_queue(struct worker *worker, const struct event *event, const char *key)
@@ -68,6 +78,6 @@ void plugin_drain(struct worker *worker, struct session *session, uint32_t first
 		round_end = queue->count;
 	}
 	worker->drained = outer;
-	queue->overflowed += queue->count - next;
+	worker->ledger.events_overflowed += queue->count - next;
 	queue->count = first;
 }

@@ -21,7 +21,12 @@ struct plugin_table {
 	uint64_t stream_interest; // in the bytes of TCP sessions
 	struct plugin_host *plugins[STELLAR_PLUGINS_MAX]; // by id
 	size_t plugin_count;
+	uint32_t derived_count;
+	uint64_t derived_interest[]; // by id
 };
+
+// Plugins that need an event.
+uint64_t plugin_table_get_interest(const struct plugin_table *table, const struct event *event);
 
 // A table of the engine's plugins as they are now. NULL: no memory. Control thread.
 struct plugin_table *plugin_table_create(const struct engine *engine);

@@ -27,6 +27,7 @@
 #include "engine/defragment_stage.h"
 #include "engine/opening_guard.h"
 #include "engine/output.h"
+#include "engine/plugin_derived.h"
 #include "engine/plugin_host.h"
 #include "engine/plugin_table.h"
 #include "engine/policy_swap.h"
@@ -45,7 +46,7 @@
 #define NS_PER_MS 1000000u
 #define STATS_PERIOD_NS (8u * 1000000000ull) // Suricata's default stats interval
 #define EVENT_QUEUE_MAX 64u
-#define EVENT_ROUNDS_MAX 2u
+#define EVENT_ROUNDS_MAX 8u
 #define SESSION_VIEWS_MAX 16u
 #define METADATA_KEY_SIZE 64u
 #define NO_INTERFACE UINT16_MAX
@@ -94,13 +95,13 @@ struct session {
 struct queued_event {
 	struct event event;
 	uint32_t index; // the session it belongs to
-	char key[METADATA_KEY_SIZE]; // metadata_changed
 };
 
 struct event_queue {
 	uint32_t count;
-	uint64_t overflowed;
 	struct queued_event events[EVENT_QUEUE_MAX];
+	uint8_t copies[EVENT_QUEUE_MAX]
+		      [STELLAR_DERIVED_DATA_MAX]; // bytes of those that need a copy
 };
 
 // Counters of one worker, its own; copied whole into `published`.
@@ -109,6 +110,7 @@ struct ledger {
 	struct session_stats sessions;
 	struct stream_stats streams;
 	uint64_t events[STELLAR_EVENT_COUNT];
+	uint64_t events_overflowed; // that callbacks caused and that were not delivered
 	uint64_t decode_events[STELLAR_DECODE_EVENT_COUNT];
 };
 
@@ -213,6 +215,8 @@ struct engine {
 	struct plugin_host *plugins[STELLAR_PLUGINS_MAX]; // control's; workers ask their table
 	size_t plugin_count;
 	_Atomic(struct plugin_table *) plugin_target; // see plugin_table.h
+	struct derived_event *derived[DERIVED_EVENTS_MAX]; // by id; plugin_derived.h
+	_Atomic uint32_t derived_count; // only grows
 	uint32_t block_size;
 	struct worker **workers;
 	struct session_secret home_secret; // see spread.h
@@ -358,14 +362,17 @@ void plugin_follow(struct worker *worker);
 bool plugin_wants(const struct worker *worker, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);
+// Count an event that is raised. plugin_deliver does it.
+void plugin_count_event(struct worker *worker, const struct event *event);
 void plugin_deliver(struct worker *worker, struct session *session, const struct event *event);
 // Only to these plugins, and not counted.
 void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,
 		       uint64_t plugins);
 // Queue an event of the session in hand, or of any; key: of metadata_changed, else NULL.
 void plugin_queue(struct worker *worker, const struct event *event, const char *key);
-void plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
-		      const char *key);
+// Returns 0, or -ENOSPC: counted, not queued. The bytes of a derived event are copied, and the key.
+int plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,
+		     const char *key);
 // Deliver what stands in the queue from place `first` on, and what that causes. session: the handle
 // of the session whose packet is in hand, or NULL; others get one of their own.
 void plugin_drain(struct worker *worker, struct session *session, uint32_t first);

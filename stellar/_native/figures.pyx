@@ -119,6 +119,21 @@ cdef class Figures:
         return {capi.stellar_event_name(i).decode(): capi.engine_get_event_count(self.get(), i)
                 for i in range(capi.STELLAR_EVENT_COUNT) if capi.stellar_event_is_raised(i)}
 
+    def event_overflow(self):
+        """Events of callbacks that found no room, or came in too many rounds."""
+        return capi.engine_get_event_overflow(self.get())
+
+    def derived_event_counts(self):
+        """Times each derived event was raised, by `plugin.event`."""
+        counts = {}
+        cdef uint32_t derived_id = 0
+        cdef const char *name = capi.engine_get_derived_name(self.get(), derived_id)
+        while name != NULL:
+            counts[name.decode()] = capi.engine_get_derived_count(self.get(), derived_id)
+            derived_id += 1
+            name = capi.engine_get_derived_name(self.get(), derived_id)
+        return counts
+
     def decode_event_counts(self):
         """Times each decode event was set."""
         return {

@@ -134,6 +134,8 @@ _SCHEMAS: dict[str, Schema] = {
         packets={"type": "object"},
         sessions={"type": "object"},
         events=_COUNTS,
+        events_overflowed=_COUNT,
+        derived_events=_COUNTS,
         policy=_object("generation", generation=_COUNT),
         plugins=_list_of({"type": "object"}),
         interfaces=_list_of({"type": "object"}),

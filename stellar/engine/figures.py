@@ -27,6 +27,8 @@ class Figures:
         self._closed: dict[str, int] = {}
         self._streams: dict[str, int] = {}
         self._events: dict[str, int] = {}
+        self._events_overflowed = 0
+        self._derived_events: dict[str, int] = {}
         self._decode_events: dict[str, int] = {}
         self._output = {"written": 0, "lost": 0}
         self._plugins: dict[str, dict[str, Any]] = {}
@@ -43,6 +45,8 @@ class Figures:
         _sum(self._closed, sessions["closed"])
         _sum(self._streams, engine.stream_stats())
         _sum(self._events, engine.event_counts())
+        self._events_overflowed += engine.event_overflow()
+        _sum(self._derived_events, engine.derived_event_counts())
         _sum(self._decode_events, engine.decode_event_counts())
         _sum(self._output, engine.output_stats())
         for plugin in engine.plugin_stats():
@@ -77,6 +81,8 @@ class Figures:
             "sessions": {**self._sessions, "closed": dict(self._closed)},
             "streams": dict(self._streams),
             "events": dict(self._events),
+            "events_overflowed": self._events_overflowed,
+            "derived_events": dict(self._derived_events),
             "decode_events": {k: v for k, v in self._decode_events.items() if v},
             "output": dict(self._output),
             "plugins": list(self._plugins.values()),

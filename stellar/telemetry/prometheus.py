@@ -51,6 +51,7 @@ _TOTALS = (
         "Times a plugin lost what it had not read",
     ),
     ("streams.no_memory", "stellar_refused_streams", "Sessions that found no memory for a stream"),
+    ("events_overflowed", "stellar_overflowed_events", "Events of callbacks without room"),
     ("output.written", "stellar_written_event_lines", "EVE lines written"),
     ("output.lost", "stellar_lost_event_lines", "EVE lines lost"),
 )
@@ -71,6 +72,7 @@ _TOTALS_BY_NAME = (
     ("packets.dropped", "stellar_dropped_packets", "reason", "Frames dropped"),
     ("sessions.closed", "stellar_closed_sessions", "reason", "Sessions closed"),
     ("events", "stellar_raised_events", "event", "Events raised"),
+    ("derived_events", "stellar_derived_events", "event", "Events of plugins raised"),
     ("decode_events", "stellar_decode_events", "event", "Packets with a decode event"),
 )
 # Figures of each entry of a list, labelled with the entry's name.

@@ -320,6 +320,11 @@ STELLAR_PUBLIC uint64_t engine_get_event_count(const struct engine *engine, uint
 STELLAR_PUBLIC uint64_t engine_get_decode_event_count(const struct engine *engine,
 						      uint32_t decode_event);
 
+// Times a derived event was raised, by its id (engine_get_derived_name), and events of callbacks
+// that found no room, or came in too many rounds. Any thread.
+STELLAR_PUBLIC uint64_t engine_get_derived_count(const struct engine *engine, uint32_t derived_id);
+STELLAR_PUBLIC uint64_t engine_get_event_overflow(const struct engine *engine);
+
 // EVE lines written and lost. Any thread.
 STELLAR_PUBLIC void engine_get_output_stats(const struct engine *engine, uint64_t *ret_written,
 					    uint64_t *ret_lost);

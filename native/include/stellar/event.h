@@ -54,8 +54,8 @@ struct event {
 // Raise a derived event of the plugin being called, for this session: those that hear it get the
 // event `derived` with a copy of the bytes as its data, after the event in hand. Bounded as all
 // events that callbacks cause are; one beyond that is counted and not delivered. Worker thread,
-// inside a callback. Returns 0; -EINVAL for an id that is not the plugin's own, or too many bytes;
-// -ENOSPC when the queue is full.
+// inside a callback. Returns 0; -EINVAL for an id that is not the plugin's own, too many bytes, or
+// a session that is closing; -ENOSPC when the queue is full.
 STELLAR_PUBLIC int session_raise_event(struct session *session, int derived_id, const void *data,
 				       size_t length);
 

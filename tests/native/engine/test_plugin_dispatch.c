@@ -515,7 +515,7 @@ static void test_plugin_that_answers_its_own_event_does_not_hold_the_worker(void
 	harness_send_datagram(&harness, 1000, 53, "x", false);
 
 	engine_get_plugin_stats(harness.engine, &stats, 1);
-	assert_in_range(stats.calls, 2, 8);
+	assert_int_equal(stats.calls, 1 + 8); // its first, and one a round
 	harness_close(&harness);
 }
 
