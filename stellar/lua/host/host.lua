@@ -116,5 +116,5 @@ return function(source, path, values, values_by_name)
     if not results[1] then
         return false, place(path, sandbox.tostring(results[2]))
     end
-    return unpack(results, 1, 12)
+    return unpack(results, 1, 13)
 end
