@@ -26,8 +26,8 @@ int plugin_queue_for(struct worker *worker, uint32_t index, const struct event *
 {
 	struct event_queue *queue = &worker->queue;
 
-	if (plugin_wave_count(worker, event))
-		return;
+	if (plugin_wave_is_calling(worker))
+		return plugin_wave_count(worker, event);
 	if (queue->count == EVENT_QUEUE_MAX) {
 		worker->ledger.events_overflowed++;
 		return -ENOSPC;

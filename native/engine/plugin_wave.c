@@ -196,23 +196,21 @@ bool plugin_wave_join(struct worker *worker, struct packet *packet)
 	return true;
 }
 
-bool plugin_wave_count(struct worker *worker, const struct event *event)
+int plugin_wave_count(struct worker *worker, const struct event *event)
 {
 	struct plugin_wave *wave = worker->wave;
 
-	if (!wave->is_calling)
-		return false;
 	uint32_t position =
 		worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
 
 	// One by one they would wait in the queue, behind the packet's own event.
 	if (wave->caused[position] == EVENT_QUEUE_MAX - 1) {
-		worker->queue.overflowed++;
-		return true;
+		worker->ledger.events_overflowed++;
+		return -ENOSPC;
 	}
 	wave->caused[position]++;
-	worker->ledger.events[event->type]++;
-	return true;
+	plugin_count_event(worker, event);
+	return 0;
 }
 
 struct output_record *plugin_wave_reserve(struct worker *worker)

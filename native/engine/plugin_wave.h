@@ -51,9 +51,9 @@ void plugin_wave_end(struct worker *worker);
 // Whether a callback of a wave is in progress.
 bool plugin_wave_is_calling(const struct worker *worker);
 
-// In a callback of a wave: count an event that it causes, which nobody needs. Returns false outside
-// of one.
-bool plugin_wave_count(struct worker *worker, const struct event *event);
+// In a callback of a wave: count an event that it causes, which nobody needs. Returns as
+// plugin_queue_for.
+int plugin_wave_count(struct worker *worker, const struct event *event);
 
 // In a callback of a wave: room for a record, kept until its packet leaves, or NULL: lost.
 struct output_record *plugin_wave_reserve(struct worker *worker);
