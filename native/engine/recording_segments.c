@@ -304,7 +304,7 @@ static void drop_old(struct recorder *recorder, uint32_t worker_id)
 			shelf->end_times_ns[shelf->oldest_sequence % recorder->segments_max];
 		bool is_old = recorder->age_max_ns != 0 && end_ns + recorder->age_max_ns < now_ns;
 
-		if (!is_old && shelf->next_sequence - shelf->oldest_sequence <
+		if (!is_old && shelf->next_sequence - shelf->oldest_sequence <=
 				       (uint64_t)recorder->segments_max)
 			return;
 		drop_segment(recorder, worker_id, shelf->oldest_sequence++);

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,6 +29,9 @@
 #define TYPES (STELLAR_EVE_FLOW | STELLAR_EVE_DROP | STELLAR_EVE_ANOMALY | STELLAR_EVE_STATS)
 #define SIZE (128u << 20)
 #define DATAGRAM_SIZE 42
+
+static uint32_t udp_opening_sec = 1;
+static bool fails; // the plugin
 
 // What one engine left to be compared.
 struct outcome {
@@ -76,7 +79,7 @@ static void judge(struct session *session, void *context)
 	struct packet_endpoint originator;
 
 	session_get_originator(session, &originator);
-	if (originator.port == 666)
+	if (fails && originator.port % 7 == 6)
 		pm_session_fail(session); // too often, and the plugin is disabled
 	else if (policy != NULL && originator.port % policy[0] == 0)
 		session_set_verdict(session, &refusal);
@@ -128,7 +131,7 @@ static struct engine *make_engine(const char *events, uint64_t seed)
 	config.session_capacity = 1024;
 	config.verify_checksums = false;
 	config.is_inline = true;
-	config.timeouts.udp_opening_sec = 1;
+	config.timeouts.udp_opening_sec = udp_opening_sec;
 	config.hash_seed[0] = seed;
 	assert_int_equal(engine_create(&config, &engine, error, sizeof(error)), 0);
 	assert_true(engine_add_plugin(engine, &judge_plugin, NULL, error, sizeof(error)) >= 0);
@@ -143,15 +146,19 @@ static void *run_worker(void *argument)
 	return (void *)(intptr_t)engine_worker_run(live->engine, 0, -1);
 }
 
-static void live_open(struct live *live, uint64_t size)
+static void live_name(struct live *live)
 {
-	static const char *const names[2] = {"inside", "outside"};
-	char error[256] = "";
-
 	memset(live, 0, sizeof(*live));
 	snprintf(live->directory, sizeof(live->directory), "/dev/shm/stellar-test-XXXXXX");
 	assert_non_null(mkdtemp(live->directory));
 	snprintf(live->events, sizeof(live->events), "%s/live.json", live->directory);
+}
+
+static void live_begin(struct live *live, uint64_t size)
+{
+	static const char *const names[2] = {"inside", "outside"};
+	char error[256] = "";
+
 	live->engine = make_engine(live->events, 77);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(packet_io_device_open("memory:x?live=1&frames=64",
@@ -169,6 +176,12 @@ static void live_open(struct live *live, uint64_t size)
 	if (engine_start(live->engine, error, sizeof(error)) != 0)
 		fail_msg("%s", error);
 	assert_int_equal(pthread_create(&live->thread, NULL, run_worker, live), 0);
+}
+
+static void live_open(struct live *live, uint64_t size)
+{
+	live_name(live);
+	live_begin(live, size);
 }
 
 static void write_datagram(uint8_t *frame, uint16_t source_port)
@@ -348,10 +361,266 @@ static void test_replay_has_the_events_and_figures_of_the_live_run(void **state)
 	remove_directory(live.directory);
 }
 
+static char *last_line(const struct outcome *outcome)
+{
+	char *at = outcome->events + outcome->length - 1;
+
+	while (at > outcome->events && at[-1] != '\n')
+		at--;
+	return at;
+}
+
+// A run that was stopped, with some sessions and drops.
+static void make_run(struct live *live, struct outcome *left)
+{
+	live_open(live, SIZE);
+	apply(live->engine, 3, 5);
+	push(live, 100, DATAGRAM_SIZE);
+	live_stop(live, left);
+}
+
+static void test_disabled_plugin_is_disabled_at_the_same_packet(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+
+	live_open(&live, SIZE);
+	apply(live.engine, 3, 5);
+	fails = true;
+	push(&live, 10 * STELLAR_PLUGIN_ERRORS_MAX, DATAGRAM_SIZE);
+	live_stop(&live, &left);
+
+	assert_true(count_text(&left, "\"reason\":\"plugin_failed\"") > STELLAR_PLUGIN_ERRORS_MAX);
+	replay(&live, &again);
+	fails = false;
+	assert_same(&left, &again);
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
+static void test_killed_process_leaves_what_it_did(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+	int status;
+
+	live_name(&live);
+	pid_t child = fork();
+
+	if (child == 0) {
+		uint64_t written;
+		uint64_t lost;
+
+		live_begin(&live, SIZE);
+		apply(live.engine, 3, 2);
+		push(&live, 100, DATAGRAM_SIZE);
+		do {
+			sched_yield();
+			engine_get_output_stats(live.engine, &written, &lost);
+		} while (written < 50);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	read_file(live.events, &left);
+
+	replay(&live, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_CUT);
+	assert_int_equal(again.position.packets, 100);
+	assert_string_equal(left.events, again.events);
+	assert_int_equal(count_text(&again, "\"event_type\":\"drop\""), 50);
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
+static void test_damaged_block_ends_the_replay_with_a_line(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	char path[128];
+
+	make_run(&live, &left);
+	snprintf(path, sizeof(path), "%s/worker-0-00000000.segment", live.directory);
+	int fd = open(path, O_RDWR);
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint8_t byte;
+
+	// The last block is the engine's end; its bytes, its header, its last byte missing.
+	for (int i = 0; i < 3; i++) {
+		struct outcome again = {0};
+		off_t at = size - (i == 0 ? 4 : 20);
+
+		assert_int_equal(pread(fd, &byte, 1, at), 1);
+		byte ^= 1;
+		if (i < 2)
+			assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+		else
+			assert_int_equal(ftruncate(fd, size - 1), 0);
+		replay(&live, &again);
+		assert_int_equal(again.position.end, STELLAR_REPLAY_DAMAGED);
+		assert_non_null(strstr(again.position.line, "damaged"));
+		assert_int_equal(again.position.packets, 100);
+		assert_int_equal(again.sessions.active, 100);
+		free(again.events);
+		byte ^= 1;
+		if (i < 2)
+			assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+	}
+	close(fd);
+	free(left.events);
+	remove_directory(live.directory);
+}
+
+static void test_replay_stops_at_an_event_or_a_time(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+	struct replay_until until = {
+		.text_count = 2,
+		.texts = {"\"event_type\":\"drop\"", "\"src_port\":1020"},
+	};
+
+	make_run(&live, &left);
+	replay_until(&live, &until, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_STOPPED);
+	assert_in_range(again.position.packets, 1, 99);
+	assert_int_equal(again.packets.received, again.position.packets);
+	assert_non_null(strstr(last_line(&again), "\"src_port\":1020"));
+	assert_int_equal(strncmp(left.events, again.events, again.length), 0);
+	free(again.events);
+
+	until.text_count = 0;
+	until.time_ns = 1;
+	replay_until(&live, &until, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_STOPPED);
+	assert_int_equal(again.position.packets, 0);
+	free(again.events);
+	free(left.events);
+	remove_directory(live.directory);
+}
+
+static void test_ring_keeps_the_newest_and_their_sessions(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+
+	live_open(&live, 1);
+	push(&live, 50000, 1500);
+	live_stop(&live, &left);
+	assert_int_equal(left.recording.lost, 0);
+	assert_int_equal(left.recording.packets, 50000);
+
+	replay(&live, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_FINISHED);
+	assert_true(again.position.lost_packets > 10000);
+	assert_int_equal(again.position.packets, 50000);
+	assert_int_equal(again.packets.received, 50000 - again.position.lost_packets);
+	// What was open at the end began in what is left: the same sessions, with the same ids.
+	char *open = strstr(left.events, "\"reason\":\"shutdown\"");
+
+	assert_non_null(open);
+	assert_true(again.packets.received > 5000);
+	assert_int_equal(count_text(&left, "\"reason\":\"shutdown\""),
+			 count_text(&again, "\"reason\":\"shutdown\""));
+	for (char *line = strtok(strchr(open, '\n'), "\n"); line != NULL;
+	     line = strtok(NULL, "\n")) {
+		if (strstr(line, "\"event_type\":\"flow\"") != NULL)
+			assert_non_null(strstr(again.events, line));
+	}
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
+static void test_full_disk_ends_the_recording_and_nothing_else(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	live_open(&live, SIZE);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 1 << 20;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	push(&live, 40000, 1500);
+	live_stop(&live, &left);
+	limit.rlim_cur = RLIM_INFINITY;
+	setrlimit(RLIMIT_FSIZE, &limit);
+
+	assert_int_equal(left.packets.received, 40000);
+	assert_int_equal(packet_stats_imbalance(&left.packets), 0);
+	assert_false(left.recording.is_on);
+	assert_string_equal(left.recording.reason, "no room for a segment");
+	assert_true(left.recording.lost > 0);
+	assert_true(left.recording.packets > 5000);
+	replay(&live, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_CUT);
+	assert_int_equal(again.position.packets, left.recording.packets);
+	assert_int_equal(again.position.diverged_packet, 0);
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
+static void test_missing_policy_ends_the_replay_with_a_line(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+	char path[128];
+
+	make_run(&live, &left);
+	snprintf(path, sizeof(path), "%s/policy-3.bin", live.directory);
+	assert_int_equal(unlink(path), 0);
+	replay(&live, &again);
+	assert_int_equal(again.position.end, STELLAR_REPLAY_DAMAGED);
+	assert_non_null(strstr(again.position.line, "policy-3.bin"));
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
+// One whose sessions take longer to end has more of them at the same packet.
+static void test_other_engine_is_seen_to_diverge(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+	struct outcome again = {0};
+
+	live_open(&live, SIZE);
+	push(&live, 50, DATAGRAM_SIZE);
+	wait_for_timeouts(&live);
+	push(&live, 50, DATAGRAM_SIZE);
+	live_stop(&live, &left);
+	udp_opening_sec = 30;
+	replay(&live, &again);
+	udp_opening_sec = 1;
+	assert_int_equal(again.position.diverged_packet, 51);
+	free(left.events);
+	free(again.events);
+	remove_directory(live.directory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replay_has_the_events_and_figures_of_the_live_run),
+		cmocka_unit_test(test_disabled_plugin_is_disabled_at_the_same_packet),
+		cmocka_unit_test(test_killed_process_leaves_what_it_did),
+		cmocka_unit_test(test_damaged_block_ends_the_replay_with_a_line),
+		cmocka_unit_test(test_replay_stops_at_an_event_or_a_time),
+		cmocka_unit_test(test_ring_keeps_the_newest_and_their_sessions),
+		cmocka_unit_test(test_full_disk_ends_the_recording_and_nothing_else),
+		cmocka_unit_test(test_missing_policy_ends_the_replay_with_a_line),
+		cmocka_unit_test(test_other_engine_is_seen_to_diverge),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
