@@ -33,6 +33,7 @@ struct worker;
 #define RECORDING_FORMAT 1u
 #define RECORDING_SEGMENT_MIN (8u << 20) // bytes: more than the largest burst
 #define RECORDING_SEGMENT_MAX (64u << 20)
+#define RECORDING_FRAME_MAX 262144u // bytes, of a frame: what devices give at most
 #define RECORDING_NAME_MAX 64u // of a file in the directory
 
 struct recording_segment_header {
@@ -72,6 +73,8 @@ enum recording_type {
 	RECORDING_FINISH, // struct recording_finish: the loop ended
 	RECORDING_TYPE_COUNT,
 };
+
+_Static_assert(sizeof(struct recording_segment_header) == 264, "tests/fuzz/recording has it too");
 
 struct recording_block_header {
 	uint32_t checksum; // CRC-32 of what follows it, and of the bytes of the block

@@ -88,7 +88,8 @@ static int read_burst(uint8_t *bytes, uint32_t length, struct recording_block *b
 		struct recording_frame head;
 
 		memcpy(&head, bytes + sizeof(*burst) + i * sizeof(head), sizeof(head));
-		if (head.length > length - at || head.wire_length < head.length)
+		if (head.length > length - at || head.length > RECORDING_FRAME_MAX ||
+		    head.wire_length < head.length)
 			return -EBADMSG;
 		block->frames[i] = (struct frame){
 			.data = bytes + at,
