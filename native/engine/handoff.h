@@ -15,7 +15,8 @@
 // the pool, so that it is never full: handoff_take is the only thing that can be refused.
 //
 // Order. Rings are first in, first out, both ways: packets of one receiver for one home are judged
-// and come back in the order in which they were received.
+// in the order in which they were received, and come back in it, but for those that the home holds
+// (hold.h): they come back when they are released.
 //
 // The end. A home that ends (handoff_end) looks into no ring afterwards. Whoever gave it slots
 // takes them back from the ring itself (handoff_reclaim), and gives it no more (handoff_take).

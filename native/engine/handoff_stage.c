@@ -193,6 +193,15 @@ static int collect_all(struct worker *worker)
 	return total;
 }
 
+void handoff_stage_return(struct worker *receiver, struct handoff_slot *slot,
+			  const struct verdict *verdict)
+{
+	slot->packet.verdict = *verdict;
+	slot->reply_length = 0;
+	handoff_return(receiver->handoff, slot);
+	wake_other(receiver);
+}
+
 // Judge a burst that another worker received.
 static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_ns)
 {
@@ -215,10 +224,16 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 
 		session_table_look_ahead(worker->table, worker->hashes, count, i, worker->hints);
 		worker_judge(worker, i);
+		hold_stage_begin_leave(worker, packet);
 		stage_record(worker, packet);
+		if (hold_stage_keep(worker, packet, slots[i])) {
+			hold_stage_end_leave(worker, packet);
+			continue;
+		}
 		slots[i]->reply_length = stage_build_reply(worker, packet, slots[i]->reply);
 		slots[i]->packet.verdict = packet->verdict;
 		handoff_return(receiver->handoff, slots[i]);
+		hold_stage_end_leave(worker, packet);
 	}
 	worker->receiver = worker;
 	wake_other(receiver);
@@ -298,6 +313,7 @@ void handoff_stage_finish(struct worker *worker)
 	struct engine *engine = worker->engine;
 	struct packet_stats *packets = &worker->ledger.packets;
 
+	hold_stage_finish(worker);
 	for (uint32_t id = 0; id < engine->config.worker_count; id++) {
 		if (id != worker->id)
 			return_refused(worker, engine->workers[id]);

@@ -22,7 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct handoff_slot;
 struct packet;
+struct verdict;
 struct worker;
 
 // Make worker->handoff when the engine is live and has several workers. Returns 0 or -ENOMEM.
@@ -42,6 +44,10 @@ bool handoff_stage_give_datagram(struct worker *worker, struct packet *packet);
 // Let leave what is back, and judge what others handed over: up to a burst of each worker. Returns
 // the number of packets of both kinds.
 int handoff_stage_turn(struct worker *worker, uint64_t clock_ns);
+
+// Give a packet that a home held back to its receiver. The home's thread.
+void handoff_stage_return(struct worker *receiver, struct handoff_slot *slot,
+			  const struct verdict *verdict);
 
 // Say that the worker is about to sleep. Returns whether it may: nothing waits for it. Whoever has
 // something for it afterwards writes its wake_fd.

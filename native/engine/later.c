@@ -133,8 +133,3 @@ int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level
 {
 	return -ENOSYS;
 }
-
-int session_release(struct session *session, enum stellar_disposition disposition)
-{
-	return -ENOSYS;
-}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a plugin may ask for during a callback: <stellar/plugin.h>, <stellar/verdict.h> and the
-// requests of <stellar/session.h>. Worker's thread, inside a callback.
+// What a plugin may ask for during a callback: <stellar/plugin.h> and the requests of
+// <stellar/session.h>; those about verdicts are in verdict_api.c. Worker's thread, inside a
+// callback.
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ int pm_session_take_over(struct session *session)
 	if ((block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id) ||
 	    session_is_locked_by_other(session, host->id))
 		return -EBUSY;
-	if (is_denied(session))
+	if (is_denied(session) || hold_stage_is_held_by_other(session, host->id))
 		return -EACCES;
 	if (block->owner_id != host->id)
 		host->rows[session->worker->id].takeovers++;
@@ -129,82 +130,6 @@ void plugin_counter_add(const struct session *session, int counter_id, uint64_t 
 	if (host == NULL || counter_id < 0 || counter_id >= host->counter_count)
 		return;
 	host->rows[session->worker->id].counters[counter_id] += amount;
-}
-
-int session_set_verdict(struct session *session, const struct verdict_request *request)
-{
-	uint16_t plugin_id = pm_session_plugin_id(session);
-	bool is_drop = request->disposition == STELLAR_DROP;
-
-	if (request->disposition >= STELLAR_DISPOSITION_COUNT ||
-	    request->reply >= STELLAR_REPLY_COUNT ||
-	    request->drop_reason >= STELLAR_DROP_REASON_COUNT ||
-	    (!is_drop && (request->block || request->reply != STELLAR_REPLY_NONE)))
-		return -EINVAL;
-	if (request->disposition == STELLAR_HOLD)
-		return -ENOSYS;
-	if (session->packet == NULL)
-		return -EINVAL;
-	struct verdict *verdict = &session->packet->verdict;
-
-	if (request->disposition > verdict->disposition) {
-		verdict->disposition = request->disposition;
-		verdict->disposition_plugin_id = plugin_id;
-		verdict->rule_id = request->rule_id;
-		if (is_drop)
-			verdict->drop_reason = request->drop_reason != 0 ? request->drop_reason
-									 : STELLAR_DROPPED_PLUGIN;
-	}
-	if (request->rule_id != STELLAR_RULE_NONE && verdict->disposition_plugin_id == plugin_id)
-		session->cold->rule_id = request->rule_id;
-	session->is_block_asked |= request->block;
-	if (request->block && !verdict->block) {
-		verdict->block = true;
-		verdict->block_plugin_id = plugin_id;
-	}
-	if (request->reply > verdict->reply) {
-		verdict->reply = request->reply;
-		verdict->reply_plugin_id = plugin_id;
-	}
-	return 0;
-}
-
-const struct verdict *session_get_verdict(const struct session *session)
-{
-	return session->packet != NULL ? &session->packet->verdict : NULL;
-}
-
-int session_drop_current_packet(struct session *session)
-{
-	const struct verdict_request request = {.disposition = STELLAR_DROP};
-
-	return session_set_verdict(session, &request);
-}
-
-int session_reject(struct session *session, enum stellar_reply reply)
-{
-	const struct verdict_request request = {
-		.disposition = STELLAR_DROP,
-		.reply = (uint8_t)reply,
-		.block = true,
-	};
-
-	return session_set_verdict(session, &request);
-}
-
-int session_set_ratelimit_group(struct session *session, uint32_t group_id)
-{
-	return group_id == 0 ? 0 : -ENOSYS;
-}
-
-int session_bypass(struct session *session)
-{
-	if (session->worker->plugin == NULL || session->block == NULL)
-		return -EINVAL;
-	if ((session->hot->flags & SESSION_LOCKED) != 0)
-		return -EBUSY;
-	session->block->consented |= UINT64_C(1) << session->worker->plugin->id;
-	return 0;
 }
 
 static void metadata_event(struct session *session, const char *key)

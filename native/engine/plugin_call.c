@@ -122,6 +122,8 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 	row->errors++;
 	detach(worker, session, host);
 	apply_fail_action(session, host);
+	if (session->packet == NULL && (session->hot->flags & SESSION_BLOCKED) != 0)
+		hold_stage_end(worker, session);
 	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
 		return;
 	plugin_disable(host);

@@ -76,6 +76,7 @@ struct plugin_block {
 	uint32_t lock_next;
 	uint32_t session_index;
 	uint32_t stream; // id of the session's stream record, 0: none
+	uint32_t hold; // id of its struct hold_session, 0: none
 	uint16_t lock_plugin_id;
 	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
 	_Alignas(8) uint8_t contexts[];

@@ -81,6 +81,17 @@ static bool resume(struct worker *worker, struct session *session)
 	       session_stage_resume(worker, session) == 0;
 }
 
+// Nobody is asked any more.
+static void finish(struct worker *worker, struct packet *packet)
+{
+	if (packet->verdict.disposition != STELLAR_DROP)
+		refuse_failed(packet, get_just_failed(worker));
+	if (worker->hold->count > 0 || packet->verdict.disposition == STELLAR_HOLD)
+		hold_stage_settle(worker, packet);
+	worker->stream.has_told = false;
+	stream_stage_settle(worker, &worker->current);
+}
+
 void plugin_stage(struct worker *worker, struct packet *packet)
 {
 	struct session *session = &worker->current;
@@ -96,15 +107,13 @@ void plugin_stage(struct worker *worker, struct packet *packet)
 	    ((session->hot->flags & SESSION_BYPASSED) != 0 &&
 	     worker->outer.index == SESSION_NONE)) {
 		worker->queue.count = 0;
-		if (packet->verdict.disposition != STELLAR_DROP)
-			refuse_failed(packet, get_just_failed(worker));
-		stream_stage_settle(worker, session);
+		finish(worker, packet);
 		return;
 	}
 	if (!resume(worker, &worker->outer) || !resume(worker, session)) {
 		refuse(packet, STELLAR_DROPPED_NO_MEMORY, STELLAR_PLUGIN_NONE);
 		worker->queue.count = 0;
-		stream_stage_settle(worker, session);
+		finish(worker, packet);
 		return;
 	}
 	plugin_drain(worker, session, 0);
@@ -123,7 +132,5 @@ void plugin_stage_settle(struct worker *worker, struct packet *packet)
 		settle(&worker->outer, &packet->verdict);
 		settle_bypass(worker, &worker->outer, packet);
 	}
-	if (packet->verdict.disposition != STELLAR_DROP)
-		refuse_failed(packet, get_just_failed(worker));
-	stream_stage_settle(worker, session);
+	finish(worker, packet);
 }

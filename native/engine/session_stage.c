@@ -65,6 +65,7 @@ void session_stage_close_alone(struct worker *worker, uint32_t index, uint8_t re
 	record_session(worker, &session, reason);
 	session.hot->state = STELLAR_SESSION_CLOSING;
 	plugin_deliver(worker, &session, &event);
+	hold_stage_end(worker, &session);
 	plugin_block_close(worker, &session);
 	// What these calls raised for others of the family.
 	plugin_drain(worker, NULL, queued);
@@ -96,10 +97,24 @@ void session_stage_expired(void *owner, uint32_t index, uint64_t due_ms)
 	session_stage_close(worker, index, reason);
 }
 
+// Before the sessions that end in the same millisecond, after those that ended earlier.
+static void expire_holds(struct worker *worker, uint64_t time_ms)
+{
+	uint64_t due_ms;
+
+	while ((due_ms = hold_stage_next_ms(worker)) <= time_ms) {
+		session_table_advance(worker->table, due_ms - 1);
+		if (due_ms * NS_PER_MS > worker->now_ns)
+			worker->now_ns = due_ms * NS_PER_MS;
+		hold_stage_expire(worker, due_ms);
+	}
+}
+
 void session_stage_advance(struct worker *worker, uint64_t time_ns)
 {
 	if (time_ns < worker->now_ns)
 		time_ns = worker->now_ns;
+	expire_holds(worker, time_ns / NS_PER_MS);
 	session_table_advance(worker->table, time_ns / NS_PER_MS);
 	worker->now_ns = time_ns;
 	worker->table->memory.marks->now_ns = time_ns;

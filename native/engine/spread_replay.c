@@ -178,9 +178,12 @@ static void judge_burst(struct worker *worker, struct item **items, size_t count
 		session_stage_advance(worker, items[i]->time_ns);
 		worker->order = items[i]->order;
 		worker_judge(worker, i);
+		hold_stage_begin_leave(worker, packet);
 		stage_record(worker, packet);
+		hold_stage_keep(worker, packet, NULL);
 		items[i]->reply_length = stage_build_reply(worker, packet, items[i]->reply);
 		items[i]->packet.verdict = packet->verdict;
+		hold_stage_end_leave(worker, packet);
 	}
 }
 
@@ -278,6 +281,12 @@ static void judge_round(struct spread_replay *replay)
 	pthread_mutex_unlock(&replay->lock);
 }
 
+// Whether its home holds the packet.
+static bool is_kept(const struct spread_replay *replay, const struct packet *packet)
+{
+	return packet->verdict.disposition == STELLAR_HOLD && replay->engine->config.is_inline;
+}
+
 // Let the judged packets leave, each at its own time.
 static void send_round(struct spread_replay *replay)
 {
@@ -287,13 +296,19 @@ static void send_round(struct spread_replay *replay)
 	for (uint32_t i = 0; i < replay->count; i++) {
 		struct item *item = &replay->items[i];
 
+		hold_stage_send_departed(reader, item->time_ns, item->order);
 		reader->now_ns = item->time_ns;
 		if (item->packet.is_held)
 			continue;
+		if (is_kept(replay, &item->packet)) {
+			reader->ledger.packets.held += !item->packet.is_reassembled;
+			continue;
+		}
 		stage_leave(reader, &item->packet, item->reply, item->reply_length);
 		if (i % STELLAR_BURST_MAX == STELLAR_BURST_MAX - 1)
 			stage_send(reader);
 	}
+	hold_stage_send_departed(reader, UINT64_MAX, UINT64_MAX);
 	stage_send(reader);
 	reader->now_ns = now_ns;
 	for (uint32_t i = 0; i < replay->count; i++) {
@@ -403,6 +418,7 @@ static void finish(struct spread_replay *replay)
 	defragment_stage_finish(engine->reader);
 	replay->finishing = true;
 	judge_round(replay);
+	send_round(replay);
 	engine->reader->order = ORDER_END;
 	record_stats(engine->reader);
 	worker_publish(engine->reader);

@@ -136,18 +136,38 @@ void stage_forward(struct worker *worker, const struct packet *packet, const str
 	}
 }
 
-void stage_egress(struct worker *worker, struct packet *packet)
+static void leave(struct worker *worker, struct packet *packet)
 {
 	uint8_t *reply = worker->replies[worker->reply_count];
-
-	worker->in_hand = false;
-	if (packet->is_held)
-		return;
-	stage_record(worker, packet);
 	uint32_t reply_length = stage_build_reply(worker, packet, reply);
 
 	worker->reply_count += reply_length > 0;
 	stage_leave(worker, packet, reply, reply_length);
+}
+
+void stage_egress(struct worker *worker, struct packet *packet)
+{
+	worker->in_hand = false;
+	if (packet->is_held)
+		return;
+	if (packet->attached != 0)
+		hold_stage_begin_leave(worker, packet);
+	stage_record(worker, packet);
+	if (packet->attached == 0) {
+		leave(worker, packet);
+		return;
+	}
+	if (!hold_stage_keep(worker, packet, NULL))
+		leave(worker, packet);
+	hold_stage_end_leave(worker, packet);
+}
+
+void stage_give_up(struct worker *worker, struct packet *packet, uint8_t reason)
+{
+	hold_stage_begin_leave(worker, packet);
+	if (!defragment_stage_give_up(worker, packet, reason))
+		count_drop(worker, reason);
+	hold_stage_end_leave(worker, packet);
 }
 
 static uint8_t refusal_reason(int result)
@@ -206,8 +226,8 @@ int aqm_enqueue(struct worker *worker, const uint32_t *group_ids, size_t count,
 	}
 	if (result == 0)
 		stage_egress(worker, packet);
-	else if (!defragment_stage_give_up(worker, packet, STELLAR_DROPPED_AQM))
-		count_drop(worker, STELLAR_DROPPED_AQM);
+	else
+		stage_give_up(worker, packet, STELLAR_DROPPED_AQM);
 	worker->in_hand = false;
 	stage_send(worker);
 	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device,

@@ -19,8 +19,7 @@ static void give_up_packet(struct worker *worker, uint8_t reason)
 	worker->in_hand = false;
 	if (packet->verdict.disposition == STELLAR_DROP)
 		reason = packet->verdict.drop_reason;
-	if (!defragment_stage_give_up(worker, packet, reason))
-		worker->ledger.packets.dropped[reason]++;
+	stage_give_up(worker, packet, reason);
 	packet_io_device_release(worker->engine->interfaces[packet->ingress_id].device,
 				 &worker->frames[0], 1);
 }
@@ -75,6 +74,7 @@ void worker_finish(struct worker *worker)
 
 	recorder_finish(worker);
 	give_up_packet(worker, STELLAR_DROPPED_SHUTDOWN);
+	hold_stage_finish(worker);
 	merge_give_up(worker);
 	defragment_stage_finish(worker);
 	memset(&worker->current, 0, sizeof(worker->current));

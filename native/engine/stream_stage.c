@@ -157,7 +157,8 @@ void stream_stage_settle(struct worker *worker, struct session *session)
 		is_wanted |= left != 0;
 	}
 	is_wanted |= stream->directions[STELLAR_FORWARD].is_refused ||
-		     stream->directions[STELLAR_REVERSE].is_refused;
+		     stream->directions[STELLAR_REVERSE].is_refused ||
+		     session->block->hold != 0;
 	if (!is_wanted || (session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0)
 		stream_stage_release(worker, session);
 }
@@ -398,16 +399,17 @@ static void make_room(struct worker *worker, struct session *session,
 // Inline a plugin had a packet dropped for what its bytes made known: the receiver has not got
 // them, but nobody would be told again if they came once more. They do not pass, and what follows
 // them is of no use to the receiver.
-static void refuse_bytes(struct session *session, uint64_t offset)
+void stream_stage_refuse(const struct session *session, uint64_t offset, uint8_t reason)
 {
+	struct stream *stream = stream_stage_get(session);
 	struct stream_direction *direction =
-		&stream_stage_get(session)->directions[session->direction];
+		stream != NULL ? &stream->directions[session->direction] : NULL;
 
-	if (direction->is_refused)
+	if (direction == NULL || (direction->is_refused && direction->refused <= offset))
 		return;
 	direction->is_refused = true;
 	direction->refused = offset;
-	direction->refused_reason = session->packet->verdict.drop_reason;
+	direction->refused_reason = reason;
 }
 
 // Whether the packet has bytes that were refused. It is dropped then.
@@ -503,8 +505,10 @@ void stream_stage(struct worker *worker, struct packet *packet)
 	uint64_t next = direction->next;
 
 	take_payload(worker, session);
+	worker->stream.has_told = direction->next != next;
+	worker->stream.told_offset = next;
 	if (is_inline && packet->verdict.disposition == STELLAR_DROP && direction->next != next)
-		refuse_bytes(session, next);
+		stream_stage_refuse(session, next, packet->verdict.drop_reason);
 	tell_expected(session, STELLAR_FORWARD);
 	tell_expected(session, STELLAR_REVERSE);
 	worker->ledger.streams.held_bytes = worker->stream.memory.held_bytes;

@@ -34,6 +34,8 @@ struct stream_stage {
 	uint8_t direction; // of the chunk
 	bool is_kept; // the chunk was copied for its readers already
 	uint8_t payload; // enum tcp_payload of the segment in hand
+	bool has_told; // the packet in hand made bytes known, from told_offset on
+	uint64_t told_offset;
 };
 
 // Returns 0 or -ENOMEM. Nothing is reserved when no plugin wants bytes.
@@ -45,6 +47,10 @@ struct tcp_outcome stream_stage_track(struct worker *worker, const struct sessio
 void stream_stage_open(struct worker *worker, struct session *session);
 void stream_stage(struct worker *worker, struct packet *packet);
 void stream_stage_settle(struct worker *worker, struct session *session);
+
+// The packet whose bytes of session->direction were made known from that offset on is dropped after
+// all: they do not pass if they come once more.
+void stream_stage_refuse(const struct session *session, uint64_t offset, uint8_t reason);
 
 // The session is about to close.
 void stream_stage_end(struct worker *worker, struct session *session);

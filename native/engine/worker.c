@@ -136,7 +136,8 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	    worker->tx == NULL || worker->replies == NULL || merge_init(worker) != 0 ||
 	    handoff_stage_init(worker) != 0 || opening_guard_init(worker) != 0 ||
 	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0 ||
-	    defragment_stage_create(worker) != 0 || create_texts(worker) != 0) {
+	    defragment_stage_create(worker) != 0 || hold_stage_create(worker) != 0 ||
+	    create_texts(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -160,6 +161,7 @@ void worker_destroy(struct worker *worker)
 	free(worker->output_ring.texts);
 	handoff_destroy(worker->handoff);
 	defragment_stage_destroy(worker);
+	hold_stage_destroy(worker);
 	if (worker->wake_fd >= 0)
 		close(worker->wake_fd);
 	pthread_mutex_destroy(&worker->border);

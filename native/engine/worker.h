@@ -25,6 +25,7 @@
 
 #include "engine/handoff.h"
 #include "engine/defragment_stage.h"
+#include "engine/hold.h"
 #include "engine/opening_guard.h"
 #include "engine/output.h"
 #include "engine/plugin_derived.h"
@@ -152,6 +153,7 @@ struct worker {
 	bool outer_is_missing; // there was no room for it
 	struct event_queue queue;
 	struct defragment_stage *defragment;
+	struct hold_stage *hold;
 	struct worker *receiver; // who has the frames of the packet in hand: itself, or another
 	const struct plugin_table *plugins; // as of the last boundary
 	struct plugin_host *plugin; // being called, or NULL
@@ -326,6 +328,8 @@ uint32_t stage_build_reply(const struct worker *worker, const struct packet *pac
 void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
 		 uint32_t reply_length);
 void stage_egress(struct worker *worker, struct packet *packet);
+// A packet that its caller does not let leave.
+void stage_give_up(struct worker *worker, struct packet *packet, uint8_t reason);
 // Let a frame leave where the packet does.
 void stage_forward(struct worker *worker, const struct packet *packet, const struct frame *frame);
 // Send a reply that was built for a packet.

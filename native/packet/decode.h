@@ -68,6 +68,7 @@ struct packet {
 	uint16_t ethernet_type; // of the outermost frame, after its VLAN tags; 0: none
 	bool is_reassembled; // put together from fragments: the frame is none of the wire
 	bool is_held; // a fragment whose frame waits in the defragmenter
+	uint32_t attached; // what plugins asked to go with it, 0: nothing; the engine's to read
 	uint32_t frame_count; // is_reassembled: frames of the wire that it came in
 	struct datagram *datagram; // and they, at its receiver
 	struct ip_address source; // innermost
