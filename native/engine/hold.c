@@ -257,6 +257,9 @@ void hold_stage_ask(struct session *session, const struct verdict_request *reque
 
 		if (holder->plugin_id != plugin_id || holder->session_index != session->index)
 			continue;
+		// Said without terms: as it was.
+		if (request->hold_ms == 0 && request->hold_outcome == 0)
+			return;
 		if (asked.deadline_ms > holder->deadline_ms)
 			holder->deadline_ms = asked.deadline_ms;
 		if (asked.outcome > holder->outcome)
@@ -328,8 +331,7 @@ int hold_stage_release(struct session *session, uint8_t disposition)
 
 	if (hold_get_session(worker, session->index) == NULL)
 		return count;
-	struct attachment *attachment =
-		in_hand != NULL ? attachment_need(worker, in_hand) : NULL;
+	struct attachment *attachment = in_hand != NULL ? attachment_need(worker, in_hand) : NULL;
 
 	if (attachment != NULL)
 		list = &attachment->leaving;
@@ -363,8 +365,7 @@ bool hold_stage_is_held_by_other(const struct session *session, uint16_t plugin_
 	const struct attachment *attachment =
 		session->packet != NULL ? attachment_get(worker, session->packet) : NULL;
 
-	if (attachment != NULL &&
-	    has_other_holder(&attachment->holders, session->index, plugin_id))
+	if (attachment != NULL && has_other_holder(&attachment->holders, session->index, plugin_id))
 		return true;
 	for (uint8_t direction = 0; own != NULL && direction < STELLAR_DIRECTION_COUNT;
 	     direction++) {

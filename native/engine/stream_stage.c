@@ -157,8 +157,7 @@ void stream_stage_settle(struct worker *worker, struct session *session)
 		is_wanted |= left != 0;
 	}
 	is_wanted |= stream->directions[STELLAR_FORWARD].is_refused ||
-		     stream->directions[STELLAR_REVERSE].is_refused ||
-		     session->block->hold != 0;
+		     stream->directions[STELLAR_REVERSE].is_refused || session->block->hold != 0;
 	if (!is_wanted || (session->hot->flags & (SESSION_BLOCKED | SESSION_BYPASSED)) != 0)
 		stream_stage_release(worker, session);
 }

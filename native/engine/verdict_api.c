@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a plugin may ask for the packet in hand, and for the rest of the session: <stellar/verdict.h>
-// and the requests of <stellar/session.h> that are verdicts. Worker's thread, inside a callback.
+// What a plugin may ask for the packet in hand, and for the rest of the session:
+// <stellar/verdict.h> and the requests of <stellar/session.h> that are verdicts. Worker's thread,
+// inside a callback.
 
 #include <errno.h>
 

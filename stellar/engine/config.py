@@ -130,7 +130,7 @@ class EngineLimits:
     handoff_frames: int = _limit("frames of a worker that others have in hand", 1024)
     source_opening: int = _limit("sessions in OPENING that one source address began", 16_384)
     plugin_timers: int = _limit("timers that plugins have running", 1_048_576)
-    hold_frames: int = _limit("frames held by plugins' verdicts", 4096)
+    hold_frames: int = _limit("frames held by plugins' verdicts, at most 65536", 4096)
     hold_session: int = _limit("held frames of one session", 64)
     ttl_min: int = _limit("time to live that a packet needs to reach its receiver", 1)
 

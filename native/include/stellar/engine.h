@@ -72,7 +72,7 @@ struct session_timeouts {
 	X(handoff_frames, 1024, "frames away at other workers, at most 65536; unused by one worker") \
 	X(source_opening, 16384, "sessions in OPENING that one source address began") \
 	X(plugin_timers, 1048576, "timers that plugins have running") \
-	X(hold_frames, 4096, "frames held by plugins' verdicts") \
+	X(hold_frames, 4096, "frames held by plugins' verdicts, at most 65536") \
 	X(hold_session, 64, "of those, of one session") \
 	X(ttl_min, 1, "not a limit of memory: time to live a packet needs to reach its receiver")
 // clang-format on

@@ -67,7 +67,8 @@ struct verdict_request {
 	bool block; // only with DROP
 	uint8_t drop_reason; // enum stellar_drop_reason; 0 becomes STELLAR_DROPPED_PLUGIN
 	uint32_t rule_id; // the rule behind it, or STELLAR_RULE_NONE
-	uint32_t hold_ms; // with HOLD: engine time until hold_outcome happens; 0: 1000
+	uint32_t
+		hold_ms; // with HOLD: engine time until hold_outcome happens; 0: 1000, or as before
 	uint8_t hold_outcome; // with HOLD: STELLAR_PASS, or STELLAR_DROP (also what 0 means)
 	uint8_t reserved[3];
 };
@@ -82,9 +83,12 @@ struct verdict_request {
 // HOLD: the packet waits, judged by all plugins but for this, and with it, so that order is kept,
 // every later packet of the session that goes the same way. It leaves when each plugin that holds
 // it has released it, or its time is over (then: the outcome declared; drop reason hold_expired),
-// or the session ends (the same). It passes no plugin again. Beyond the limits hold_frames (a
-// worker) and hold_session (a session) it is dropped instead, drop reason hold_limit. On a tap the
-// packet goes its way at once, and the verdict is only recorded.
+// or the session ends (the same; blocked: dropped, blocked_session). At shutdown it has its outcome
+// before the session closes; a successor (engine_hand_over) gets none of it. It passes no plugin
+// again. Held again by the same plugin the longer time and the stricter outcome count. Beyond the
+// limits hold_frames (a worker) and hold_session (a session), more than 8 plugins, or a quarter of
+// the limit handoff_frames of the worker that received it, it is dropped instead, drop reason
+// hold_limit. On a tap the packet goes its way at once, and the verdict is only recorded.
 STELLAR_PUBLIC int session_set_verdict(struct session *session,
 				       const struct verdict_request *request);
 
@@ -92,7 +96,8 @@ STELLAR_PUBLIC int session_set_verdict(struct session *session,
 STELLAR_PUBLIC const struct verdict *session_get_verdict(const struct session *session);
 
 // End what the plugin being called holds of the session, the packet in hand included: PASS lets it
-// leave when no other plugin holds it, DROP drops it (drop reason plugin). Worker thread, inside a
+// leave when no other plugin holds it, before the packet in hand does; DROP drops it (drop reason
+// plugin). Worker thread, inside a
 // callback, also one without a packet. Returns the number of packets that the plugin held, or
 // -EINVAL.
 STELLAR_PUBLIC int session_release(struct session *session, enum stellar_disposition disposition);

@@ -24,7 +24,7 @@ local bit, collectgarbage, pcall = bit, collectgarbage, pcall
 
 local RESERVE_KIB = 128
 local ERROR_MAX_BYTES = 512
-local EINVAL, ENOSYS = 22, 38
+local EINVAL = 22
 local OUT_OF_MEMORY = "not enough memory" -- LuaJIT's own message
 
 local request = ffi.new("struct verdict_request")
@@ -48,8 +48,6 @@ local function ask_verdict(verdict)
     if result == -EINVAL then
         error("plugin returned a verdict: expected none in an event without a packet of its"
             .. " session", 0)
-    elseif result == -ENOSYS then
-        error("plugin returned stellar.HOLD: it is not in this version", 0)
     end
 end
 

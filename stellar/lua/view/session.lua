@@ -11,6 +11,7 @@ local call, own_session = host.call, host.own_session
 local view = host.use("view/view")
 local endpoint = host.use("view/endpoint")
 local family = host.use("view/family")
+local hold = host.use("view/hold")
 local log = host.use("view/log")
 local new_stream = host.use("view/stream")
 
@@ -264,6 +265,7 @@ local function new_session(pointer)
 end
 
 family(methods, handle_of, new_session)
+hold(methods, handle_of)
 log(methods, handle_of)
 
 return new_session
