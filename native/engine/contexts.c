@@ -6,18 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/plugin_version.h"
 #include "engine/worker.h"
 #include "session/region.h"
 
-#define PLUGIN_BIT(id) (UINT64_C(1) << (id))
 #define VERSION_SIZE 32
 #define NO_PLUGIN UINT32_MAX
 
+// What was in force under a version number. One that was reloaded has several; a number is given
+// out anew only when no block has it any more.
+struct lasting_version {
+	char version[VERSION_SIZE];
+	uint32_t persistent_size;
+	uint32_t is_apart; // its contexts lay elsewhere, and died with the process
+};
+
 struct lasting_plugin {
 	char name[STELLAR_PLUGIN_NAME_MAX + 1];
-	char version[VERSION_SIZE];
-	uint32_t context_size;
-	uint32_t persistent_size;
+	uint32_t room; // bytes of its contexts
+	uint32_t reserved;
+	struct lasting_version versions[PLUGIN_VERSIONS_MAX];
 };
 
 struct contexts_header {
@@ -32,6 +40,7 @@ struct mapping {
 	struct worker *worker;
 	uint32_t found_id[STELLAR_PLUGINS_MAX]; // by id now, NO_PLUGIN: it is new
 	uint32_t found_offset[STELLAR_PLUGINS_MAX]; // by id found, of its context
+	uint32_t numbers[STELLAR_PLUGINS_MAX]; // by id now: bit set of version numbers that match
 	bool has_new; // some plugin is
 	uint64_t *in_use; // bit (id - 1): some session has the block
 	uint8_t *scratch; // one block
@@ -42,19 +51,10 @@ size_t contexts_header_size(void)
 	return sizeof(struct contexts_header);
 }
 
-static uint32_t padded(uint32_t size)
+static struct lasting_version describe_version(const struct plugin *plugin)
 {
-	return (size + 7u) & ~7u;
-}
+	struct lasting_version lasting = {.persistent_size = plugin->context_persistent_size};
 
-static struct lasting_plugin describe(const struct plugin *plugin)
-{
-	struct lasting_plugin lasting = {
-		.context_size = plugin->context_size,
-		.persistent_size = plugin->context_persistent_size,
-	};
-
-	memcpy(lasting.name, plugin->name, strnlen(plugin->name, sizeof(lasting.name) - 1));
 	memcpy(lasting.version, plugin->version,
 	       strnlen(plugin->version, sizeof(lasting.version) - 1));
 	return lasting;
@@ -65,8 +65,22 @@ void contexts_describe(const struct engine *engine, struct contexts_header *head
 	memset(header, 0, sizeof(*header));
 	header->plugin_count = (uint32_t)engine->plugin_count;
 	header->block_header_size = sizeof(struct plugin_block);
-	for (size_t i = 0; i < engine->plugin_count; i++)
-		header->plugins[i] = describe(engine->plugins[i]->plugin);
+	for (size_t i = 0; i < engine->plugin_count; i++) {
+		const struct plugin_account *account = engine->accounts[i];
+		struct lasting_plugin *lasting = &header->plugins[i];
+
+		memcpy(lasting->name, account->name, sizeof(lasting->name));
+		lasting->room = account->context_room;
+		lasting->versions[0] = describe_version(engine->plugins[i]->plugin);
+	}
+}
+
+void contexts_name_version(const struct plugin_host *host, struct contexts_header *header)
+{
+	struct lasting_version *lasting = &header->plugins[host->id].versions[host->number];
+
+	*lasting = describe_version(host->plugin);
+	lasting->is_apart = host->is_apart;
 }
 
 bool contexts_check(const struct contexts_header *header, size_t block_size)
@@ -79,10 +93,14 @@ bool contexts_check(const struct contexts_header *header, size_t block_size)
 	for (uint32_t i = 0; i < header->plugin_count; i++) {
 		const struct lasting_plugin *plugin = &header->plugins[i];
 
-		if (plugin->persistent_size > plugin->context_size ||
-		    plugin->context_size > block_size)
+		if (plugin->room > block_size)
 			return false;
-		size += padded(plugin->context_size);
+		for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++) {
+			if (plugin->versions[number].is_apart == 0 &&
+			    plugin->versions[number].persistent_size > plugin->room)
+				return false;
+		}
+		size += plugin->room;
 	}
 	return size == block_size;
 }
@@ -100,18 +118,24 @@ bool contexts_are_equal(const struct engine *engine, const struct contexts_heade
 	return are_equal;
 }
 
-// A plugin goes on with its contexts when its name, version and persistent size are the same.
-static uint32_t find(const struct contexts_header *header, const struct plugin *plugin)
+// A plugin goes on with its contexts when its name is the same, and the version and persistent size
+// of the one that made them. Others begin anew, also those of older versions of the predecessor.
+static uint32_t find(const struct contexts_header *header, const struct plugin *plugin,
+		     uint32_t *ret_numbers)
 {
-	const struct lasting_plugin now = describe(plugin);
+	const struct lasting_version now = describe_version(plugin);
 
+	*ret_numbers = 0;
 	for (uint32_t i = 0; i < header->plugin_count; i++) {
 		const struct lasting_plugin *found = &header->plugins[i];
 
-		if (memcmp(found->name, now.name, sizeof(now.name)) == 0 &&
-		    memcmp(found->version, now.version, sizeof(now.version)) == 0 &&
-		    found->persistent_size == now.persistent_size)
-			return i;
+		if (strncmp(found->name, plugin->name, sizeof(found->name)) != 0)
+			continue;
+		for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++) {
+			if (memcmp(&found->versions[number], &now, sizeof(now)) == 0)
+				*ret_numbers |= 1u << number;
+		}
+		return *ret_numbers != 0 ? i : NO_PLUGIN;
 	}
 	return NO_PLUGIN;
 }
@@ -123,10 +147,11 @@ static void map_plugins(struct mapping *mapping, const struct contexts_header *h
 
 	for (uint32_t i = 0; i < header->plugin_count; i++) {
 		mapping->found_offset[i] = offset;
-		offset += padded(header->plugins[i].context_size);
+		offset += header->plugins[i].room;
 	}
 	for (size_t id = 0; id < engine->plugin_count; id++) {
-		mapping->found_id[id] = find(header, engine->plugins[id]->plugin);
+		mapping->found_id[id] =
+			find(header, engine->plugins[id]->plugin, &mapping->numbers[id]);
 		mapping->has_new |= mapping->found_id[id] == NO_PLUGIN;
 	}
 }
@@ -150,10 +175,11 @@ static void resume_context(const struct mapping *mapping, const struct plugin_bl
 	block->detached |= moved_bit(found->detached, from, id);
 	block->called |= moved_bit(found->called, from, id);
 	block->consented |= moved_bit(found->consented, from, id);
-	if (size == 0 || moved_bit(found->initialised, from, id) == 0)
+	if (size == 0 || moved_bit(found->initialised, from, id) == 0 ||
+	    (mapping->numbers[id] >> plugin_block_version(found, from) & 1) == 0)
 		return;
 	block->initialised |= PLUGIN_BIT(id);
-	memcpy(block->contexts + host->context_offset,
+	memcpy(block->contexts + host->account->context_offset,
 	       found->contexts + mapping->found_offset[from], size);
 	host->rows[mapping->worker->id].contexts++;
 }

@@ -126,6 +126,7 @@ int engine_create(const struct engine_config *config, struct engine **ret_engine
 	}
 	engine->config = filled;
 	engine->boundary_wait_ms = BOUNDARY_WAIT_MS;
+	pthread_mutex_init(&engine->versions_lock, NULL);
 	engine->output.fd = -1;
 	engine->has_own_seed = config->hash_seed[0] != 0 || config->hash_seed[1] != 0;
 	if (!engine->has_own_seed &&
@@ -160,8 +161,9 @@ void engine_destroy(struct engine *engine)
 	free(engine->workers);
 	warm_restart_close(engine);
 	for (size_t i = 0; i < engine->plugin_count; i++)
-		plugin_host_destroy(engine->plugins[i]);
-	free(atomic_load(&engine->plugin_target));
+		plugin_account_destroy(engine->plugins[i]->account);
+	plugin_table_destroy(atomic_load(&engine->plugin_target));
+	pthread_mutex_destroy(&engine->versions_lock);
 	plugin_derived_free(engine);
 	for (uint16_t id = 0; id < engine->interface_count; id++) {
 		if (engine->interfaces[id].is_owned)

@@ -288,8 +288,7 @@ static void put_session(struct text *text, const struct engine *engine,
 
 static const char *plugin_name(const struct engine *engine, uint16_t plugin_id)
 {
-	return plugin_id < engine->plugin_count ? engine->plugins[plugin_id]->plugin->name
-						: "engine";
+	return plugin_id < engine->plugin_count ? engine->accounts[plugin_id]->name : "engine";
 }
 
 static void put_drop(struct text *text, const struct engine *engine,

@@ -44,6 +44,13 @@ void *pm_session_host_data(const struct session *session)
 	return row != NULL ? row->host_data : NULL;
 }
 
+void *pm_session_old_host_data(const struct session *session)
+{
+	const struct plugin_host *old = session->worker->migrating;
+
+	return old != NULL ? old->rows[session->worker->id].host_data : NULL;
+}
+
 uint16_t pm_session_plugin_id(const struct session *session)
 {
 	const struct plugin_host *host = session->worker->plugin;
@@ -127,9 +134,10 @@ void plugin_counter_add(const struct session *session, int counter_id, uint64_t 
 {
 	const struct plugin_host *host = session->worker->plugin;
 
-	if (host == NULL || counter_id < 0 || counter_id >= host->counter_count)
-		return;
-	host->rows[session->worker->id].counters[counter_id] += amount;
+	int id = host != NULL ? plugin_counter_find(host, counter_id) : -1;
+
+	if (id >= 0)
+		host->rows[session->worker->id].counters[id] += amount;
 }
 
 static void metadata_event(struct session *session, const char *key)
@@ -146,6 +154,11 @@ static void metadata_event(struct session *session, const char *key)
 		plugin_queue_for(session->worker, session->index, &event, key);
 }
 
+static void free_copy(void *value, size_t value_size)
+{
+	free(value);
+}
+
 int session_set_metadata(struct session *session, const char *key, void *value, size_t value_size,
 			 session_metadata_free_fn free_callback)
 {
@@ -154,16 +167,14 @@ int session_set_metadata(struct session *session, const char *key, void *value, 
 
 	if (extension == NULL)
 		return -ENOMEM;
-	int result = metadata_set(&extension->metadata, key, value, value_size, free_callback);
+	struct plugin_row *row =
+		free_callback != NULL && free_callback != free_copy ? row_of(session) : NULL;
+	int result = metadata_set_counted(&extension->metadata, key, value, value_size,
+					  free_callback, row != NULL ? &row->values : NULL);
 
 	if (result == 0)
 		metadata_event(session, key);
 	return result;
-}
-
-static void free_copy(void *value, size_t value_size)
-{
-	free(value);
 }
 
 int session_copy_metadata(struct session *session, const char *key, const void *value,

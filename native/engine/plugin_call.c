@@ -8,14 +8,8 @@
 
 #include <errno.h>
 
+#include "engine/plugin_version.h"
 #include "engine/worker.h"
-
-#define PLUGIN_BIT(id) (UINT64_C(1) << (id))
-
-void *plugin_get_context(const struct plugin_host *host, struct plugin_block *block)
-{
-	return host->plugin->context_size == 0 ? NULL : block->contexts + host->context_offset;
-}
 
 int plugin_block_open(struct worker *worker, struct session *session)
 {
@@ -29,8 +23,7 @@ int plugin_block_open(struct worker *worker, struct session *session)
 	return 0;
 }
 
-// Call one of a plugin's functions with the worker knowing on whose behalf.
-static void enter(struct worker *worker, struct session *session, struct plugin_host *host)
+void plugin_enter(struct worker *worker, struct session *session, struct plugin_host *host)
 {
 	worker->plugin = host;
 	watchdog_enter(worker->mark, host->id);
@@ -40,7 +33,7 @@ static void enter(struct worker *worker, struct session *session, struct plugin_
 	worker->view_count = 0;
 }
 
-static void leave(struct worker *worker)
+void plugin_leave(struct worker *worker)
 {
 	worker->plugin = NULL;
 	watchdog_leave(worker->mark);
@@ -53,25 +46,38 @@ static void free_context(struct worker *worker, struct session *session, struct 
 
 	if ((session->block->initialised & bit) == 0)
 		return;
+	// First, so that what it asks for while it lets go finds no context.
 	session->block->initialised &= ~bit;
-	host->rows[worker->id].contexts--;
 	if (host->plugin->context_free != NULL) {
-		enter(worker, session, host);
-		host->plugin->context_free(session, plugin_get_context(host, session->block));
-		leave(worker);
+		plugin_enter(worker, session, host);
+		host->plugin->context_free(session,
+					   plugin_context_get(worker, session->block, host));
+		plugin_leave(worker);
 	}
+	plugin_context_drop(worker, session->block, host);
 }
 
 // What a plugin that leaves the session held of it is free again.
-static void let_go(struct session *session, const struct plugin_host *host)
+static void release_claims(struct session *session, const struct plugin_host *host)
 {
 	struct plugin_block *block = session->block;
 
-	block->detached |= PLUGIN_BIT(host->id);
 	if (block->owner_id == host->id)
 		block->owner_id = STELLAR_PLUGIN_NONE;
 	if (!session_is_locked_by_other(session, host->id))
 		session_lock_release(session);
+}
+
+static void let_go(struct session *session, const struct plugin_host *host)
+{
+	session->block->detached |= PLUGIN_BIT(host->id);
+	release_claims(session, host);
+}
+
+void plugin_forget(struct worker *worker, struct session *session, struct plugin_host *host)
+{
+	release_claims(session, host);
+	free_context(worker, session, host);
 }
 
 static void detach(struct worker *worker, struct session *session, struct plugin_host *host)
@@ -106,54 +112,43 @@ static void apply_fail_action(struct session *session, struct plugin_host *host)
 
 void plugin_disable(struct plugin_host *host)
 {
-	struct engine *engine = host->engine;
-
 	atomic_store_explicit(&host->disabled, true, memory_order_relaxed);
-	atomic_fetch_or_explicit(&engine->disabled, PLUGIN_BIT(host->id), memory_order_relaxed);
-	if (host->plugin->fail_action == STELLAR_FAIL_CLOSED)
-		atomic_fetch_or_explicit(&engine->failed_closed, PLUGIN_BIT(host->id),
-					 memory_order_relaxed);
+	atomic_fetch_or_explicit(&host->engine->disabled[host->number], PLUGIN_BIT(host->id),
+				 memory_order_relaxed);
 }
 
-static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
+void plugin_count_error(struct worker *worker, struct plugin_host *host)
 {
-	struct plugin_row *row = &host->rows[worker->id];
-
-	row->errors++;
-	detach(worker, session, host);
-	apply_fail_action(session, host);
-	if (session->packet == NULL && (session->hot->flags & SESSION_BLOCKED) != 0)
-		hold_stage_end(worker, session);
-	if (row->errors < STELLAR_PLUGIN_ERRORS_MAX)
+	if (++host->rows[worker->id].errors < STELLAR_PLUGIN_ERRORS_MAX)
 		return;
 	plugin_disable(host);
 	// Here at once; the other workers see it at their next boundary.
+	worker->disabled_versions[host->number] |= PLUGIN_BIT(host->id);
+	if (worker->plugins->plugins[host->id] != host)
+		return;
 	worker->disabled |= PLUGIN_BIT(host->id);
+	worker->failed_closed = worker->disabled & worker->plugins->closed;
 	if (host->plugin->fail_action != STELLAR_FAIL_CLOSED)
 		return;
-	worker->failed_closed |= PLUGIN_BIT(host->id);
 	if (worker->just_failed_ms != worker->now_ns / NS_PER_MS)
 		worker->just_failed = 0;
 	worker->just_failed |= PLUGIN_BIT(host->id);
 	worker->just_failed_ms = worker->now_ns / NS_PER_MS;
 }
 
-void plugin_follow(struct worker *worker)
+static void fail(struct worker *worker, struct session *session, struct plugin_host *host)
 {
-	const struct engine *engine = worker->engine;
-	uint64_t before = worker->disabled;
-
-	worker->plugins = atomic_load_explicit(&engine->plugin_target, memory_order_acquire);
-	worker->disabled = atomic_load_explicit(&engine->disabled, memory_order_relaxed);
-	worker->failed_closed = atomic_load_explicit(&engine->failed_closed, memory_order_relaxed);
-	if (worker->disabled != before)
-		recorder_disabled(worker);
+	detach(worker, session, host);
+	apply_fail_action(session, host);
+	if (session->packet == NULL && (session->hot->flags & SESSION_BLOCKED) != 0)
+		hold_stage_end(worker, session);
+	plugin_count_error(worker, host);
 }
 
 // What a callback asked for, now that it has returned. Returns whether the plugin stays.
 static bool settle_call(struct worker *worker, struct session *session, struct plugin_host *host)
 {
-	leave(worker);
+	plugin_leave(worker);
 	if (worker->failed)
 		fail(worker, session, host);
 	else if (worker->detach_asked)
@@ -166,23 +161,24 @@ static bool settle_call(struct worker *worker, struct session *session, struct p
 // Make the context live. Returns false when the plugin refused, or left at once.
 bool plugin_open_context(struct worker *worker, struct session *session, struct plugin_host *host)
 {
-	uint64_t bit = PLUGIN_BIT(host->id);
-
-	if ((session->block->initialised & bit) != 0)
+	if ((session->block->initialised & PLUGIN_BIT(host->id)) != 0)
 		return true;
-	session->block->initialised |= bit;
-	host->rows[worker->id].contexts++;
+	if (!plugin_context_make(worker, session->block, host)) {
+		let_go(session, host);
+		apply_fail_action(session, host);
+		return false;
+	}
 	if (host->plugin->context_init == NULL)
 		return true;
-	enter(worker, session, host);
-	int result = host->plugin->context_init(session, plugin_get_context(host, session->block));
+	plugin_enter(worker, session, host);
+	int result = host->plugin->context_init(session,
+						plugin_context_get(worker, session->block, host));
 
 	if (result == 0)
 		return settle_call(worker, session, host);
 	// Refused: nothing was made, so free has nothing to release.
-	leave(worker);
-	session->block->initialised &= ~bit;
-	host->rows[worker->id].contexts--;
+	plugin_leave(worker);
+	plugin_context_drop(worker, session->block, host);
 	host->rows[worker->id].errors++;
 	let_go(session, host);
 	return false;
@@ -202,7 +198,7 @@ static void call_single(struct worker *worker, struct session *session, struct p
 	batch->entries[0] = (struct plugin_batch_entry){
 		.session = session,
 		.event = session->event,
-		.context = plugin_get_context(host, session->block),
+		.context = plugin_context_get(session->worker, session->block, host),
 		.index = session->index,
 	};
 	row->deliver();
@@ -216,12 +212,12 @@ void plugin_call(struct worker *worker, struct session *session, struct plugin_h
 	if (host->plugin->context_size > 0 && !plugin_open_context(worker, session, host))
 		return;
 	session->block->called |= PLUGIN_BIT(host->id);
-	enter(worker, session, host);
+	plugin_enter(worker, session, host);
 	row->calls++;
 	if (row->batch != NULL)
 		call_single(worker, session, host);
 	else
-		row->entry(session, plugin_get_context(host, session->block));
+		row->entry(session, plugin_context_get(worker, session->block, host));
 	settle_call(worker, session, host);
 }
 
@@ -230,11 +226,11 @@ void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct p
 	struct plugin_row *row = &host->rows[worker->id];
 	uint32_t first = batch->position;
 
-	enter(worker, NULL, host);
+	plugin_enter(worker, NULL, host);
 	worker->batch = batch;
 	row->deliver();
 	worker->batch = NULL;
-	leave(worker);
+	plugin_leave(worker);
 	row->calls += batch->position - first + (batch->position < batch->count);
 }
 
@@ -258,7 +254,8 @@ void plugin_block_close(struct worker *worker, struct session *session)
 	if (block == NULL)
 		return;
 	for (uint64_t left = block->initialised; left != 0; left &= left - 1)
-		free_context(worker, session, worker->plugins->plugins[__builtin_ctzll(left)]);
+		free_context(worker, session,
+			     plugin_version_of(worker, block, (unsigned)__builtin_ctzll(left)));
 	session_lock_release(session);
 	stream_stage_release(worker, session);
 	slab_put(&worker->blocks, session->cold->context);

@@ -27,10 +27,19 @@ void plugin_disable(struct plugin_host *host);
 // The parts of it, for several sessions at once: make the context live (false: the plugin refused,
 // or left at once), call the host from batch->position on, do what one entry asked for.
 bool plugin_open_context(struct worker *worker, struct session *session, struct plugin_host *host);
-void *plugin_get_context(const struct plugin_host *host, struct plugin_block *block);
 void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct plugin_batch *batch);
 void plugin_settle_entry(struct worker *worker, struct plugin_host *host,
 			 const struct plugin_batch_entry *entry);
+
+// Around a call of one of a plugin's functions: the worker knows on whose behalf.
+void plugin_enter(struct worker *worker, struct session *session, struct plugin_host *host);
+void plugin_leave(struct worker *worker);
+
+// The session's context of a version ends, and what the plugin held of the session; it stays.
+void plugin_forget(struct worker *worker, struct session *session, struct plugin_host *host);
+
+// One more error of a version, which may have been one too many.
+void plugin_count_error(struct worker *worker, struct plugin_host *host);
 
 // Whether a plugin was disabled for its errors, as of the last boundary or in this worker.
 bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id);

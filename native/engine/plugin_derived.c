@@ -160,6 +160,13 @@ int plugin_derived_match(const struct engine *engine, const struct plugin *plugi
 	return 0;
 }
 
+bool plugin_derived_is_heard(const struct engine *engine, const struct plugin *plugin,
+			     uint32_t derived_id)
+{
+	return derived_id < engine->derived_count &&
+	       list_has(plugin->hears, engine->derived[derived_id]->name);
+}
+
 void plugin_derived_free(struct engine *engine)
 {
 	while (engine->derived_count > 0)

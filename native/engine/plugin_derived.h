@@ -5,6 +5,7 @@
 // thread; counts are each worker's own.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,10 @@ int plugin_derived_register(struct engine *engine, const struct plugin_host *hos
 // in error.
 int plugin_derived_match(const struct engine *engine, const struct plugin *plugin, char *error,
 			 size_t error_size);
+
+// Whether a plugin hears an event. Any thread.
+bool plugin_derived_is_heard(const struct engine *engine, const struct plugin *plugin,
+			     uint32_t derived_id);
 
 // Number of "plugin.event", or -ENOENT.
 int plugin_derived_find(const struct engine *engine, const char *name);

@@ -10,9 +10,9 @@
 // Worker's thread.
 
 #include "engine/plugin_call.h"
+#include "engine/plugin_derived.h"
+#include "engine/plugin_version.h"
 #include "engine/worker.h"
-
-#define PLUGIN_BIT(id) (UINT64_C(1) << (id))
 
 bool plugin_wants(const struct worker *worker, uint8_t event)
 {
@@ -24,8 +24,20 @@ static void expire_lease(struct worker *worker, struct plugin_block *block)
 {
 	if (block->owner_id != STELLAR_PLUGIN_NONE &&
 	    (worker->now_ns / NS_PER_MS >= block->lease_ends_ms ||
-	     plugin_is_disabled(worker, block->owner_id)))
+	     plugin_version_is_disabled(worker, plugin_version_of(worker, block, block->owner_id))))
 		block->owner_id = STELLAR_PLUGIN_NONE;
+}
+
+// Nobody mutes it: neither itself, by detaching, nor an owner.
+static bool is_heard(const struct plugin_block *block, unsigned id, uint8_t event)
+{
+	uint64_t bit = PLUGIN_BIT(id);
+
+	if ((block->detached & bit) != 0)
+		return false;
+	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == id)
+		return true;
+	return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;
 }
 
 bool plugin_is_called(const struct worker *worker, const struct plugin_block *block,
@@ -33,16 +45,28 @@ bool plugin_is_called(const struct worker *worker, const struct plugin_block *bl
 {
 	uint64_t bit = PLUGIN_BIT(host->id);
 
-	if ((block->detached & bit) != 0 || plugin_is_disabled(worker, host->id))
+	if (!is_heard(block, host->id, event) || plugin_version_is_disabled(worker, host))
 		return false;
 	// Who needs the opening and was not called never heard of it: the packet was refused, or
 	// an owner muted it.
-	if (event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) == 0 &&
-	    (host->plugin->events & STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING)) != 0)
-		return false;
-	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == host->id)
-		return true;
-	return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;
+	return event != STELLAR_EVENT_SESSION_CLOSING || (block->called & bit) != 0 ||
+	       (host->plugin->events & STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING)) == 0;
+}
+
+// Of a plugin with several versions: the one that the session has. NULL: it does not need the
+// event, or can't hear it.
+static struct plugin_host *choose_version(struct worker *worker, struct session *session,
+					  unsigned id, const struct event *event)
+{
+	if (!is_heard(session->block, id, event->type))
+		return NULL;
+	struct plugin_host *host = plugin_version_follow(worker, session, id);
+	bool needs =
+		event->type == STELLAR_EVENT_DERIVED
+			? plugin_derived_is_heard(worker->engine, host->plugin, event->derived_id)
+			: (host->plugin->events & STELLAR_EVENT_BIT(event->type)) != 0;
+
+	return needs ? host : NULL;
 }
 
 void plugin_count_event(struct worker *worker, const struct event *event)
@@ -69,9 +93,12 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 	expire_lease(worker, session->block);
 	session->event = event;
 	for (; left != 0; left &= left - 1) {
-		struct plugin_host *host = table->plugins[__builtin_ctzll(left)];
+		unsigned id = (unsigned)__builtin_ctzll(left);
+		struct plugin_host *host = table->plugins[id];
 
-		if (plugin_is_called(worker, session->block, host, event->type))
+		if ((table->versioned & PLUGIN_BIT(id)) != 0)
+			host = choose_version(worker, session, id, event);
+		if (host != NULL && plugin_is_called(worker, session->block, host, event->type))
 			plugin_call(worker, session, host);
 	}
 	session->event = NULL;

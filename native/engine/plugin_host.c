@@ -11,27 +11,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/plugin_call.h"
 #include "engine/plugin_derived.h"
 #include "engine/worker.h"
 
+static void unload(struct plugin_host *host)
+{
+	if (host->loaded && host->plugin->unload != NULL)
+		host->plugin->unload(host, host->state);
+	if (host->library != NULL)
+		dlclose(host->library);
+	if (host->library_fd >= 0)
+		close(host->library_fd);
+}
+
 void plugin_host_destroy(struct plugin_host *host)
 {
 	if (host == NULL)
 		return;
-	if (host->loaded && host->plugin->unload != NULL)
-		host->plugin->unload(host, host->state);
+	unload(host);
 	for (uint32_t i = 0; host->rows != NULL && i < host->engine->config.worker_count; i++)
-		free(host->rows[i].counters);
+		slab_fini(&host->rows[i].apart);
 	free(host->rows);
-	for (int i = 0; i < host->counter_count; i++)
-		free(host->counter_names[i]);
-	free(host->counter_names);
-	plugin_settings_free(host);
-	if (host->library != NULL)
-		dlclose(host->library);
+	free(host->counter_ids);
 	free(host);
+}
+
+void plugin_account_destroy(struct plugin_account *account)
+{
+	if (account == NULL)
+		return;
+	for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++)
+		plugin_host_destroy(account->versions[number]);
+	for (size_t i = 0; i < STELLAR_WORKERS_MAX; i++)
+		free(account->counters[i]);
+	for (int i = 0; i < account->counter_count; i++)
+		free(account->counter_names[i]);
+	free(account->counter_names);
+	plugin_settings_free(account);
+	free(account);
 }
 
 static int check_place(const struct engine *engine, const struct plugin *plugin, char *error,
@@ -55,65 +75,122 @@ static int check_place(const struct engine *engine, const struct plugin *plugin,
 	return 0;
 }
 
-// Takes the library over, also on failure.
-static int add(struct engine *engine, const struct plugin *plugin, void *library, void *host_data,
-	       char *error, size_t error_size)
+void plugin_row_set_entries(struct plugin_row *row, const struct plugin *plugin,
+			    const struct plugin_entries *entries)
+{
+	row->entry = entries->entry != NULL ? entries->entry : plugin->entry;
+	row->tick = entries->tick != NULL ? entries->tick : plugin->tick;
+	row->context_migrate = entries->context_migrate != NULL ? entries->context_migrate
+								: plugin->context_migrate;
+	row->deliver = entries->deliver;
+	row->batch = entries->deliver != NULL ? entries->batch : NULL;
+	row->host_data = entries->host_data;
+}
+
+static struct plugin_host *make_host(struct engine *engine, const struct plugin *plugin,
+				     void *host_data)
+{
+	struct plugin_host *host = calloc(1, sizeof(*host));
+	size_t rows_size = engine->config.worker_count * sizeof(*host->rows);
+	const struct plugin_entries entries = {.host_data = host_data};
+
+	if (host == NULL)
+		return NULL;
+	host->rows = aligned_alloc(64, rows_size);
+	if (host->rows == NULL) {
+		free(host);
+		return NULL;
+	}
+	memset(host->rows, 0, rows_size);
+	host->engine = engine;
+	host->plugin = plugin;
+	host->library_fd = -1;
+	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
+		plugin_row_set_entries(&host->rows[i], plugin, &entries);
+		slab_init(&host->rows[i].apart, (plugin->context_size + 7u) & ~7u);
+	}
+	return host;
+}
+
+int plugin_host_create(struct engine *engine, const struct plugin *plugin, void *library,
+		       int library_fd, void *host_data, struct plugin_host **ret_host, char *error,
+		       size_t error_size)
 {
 	int result = plugin_check(plugin, error, error_size);
-
-	if (result == 0)
-		result = check_place(engine, plugin, error, error_size);
-	struct plugin_host *host = result == 0 ? calloc(1, sizeof(*host)) : NULL;
+	struct plugin_host *host = result == 0 ? make_host(engine, plugin, host_data) : NULL;
 
 	if (host == NULL) {
 		if (result == 0)
 			snprintf(error, error_size, "plugin %s: no memory", plugin->name);
 		if (library != NULL)
 			dlclose(library);
+		if (library_fd >= 0)
+			close(library_fd);
 		return result != 0 ? result : -ENOMEM;
 	}
-	size_t rows_size = engine->config.worker_count * sizeof(*host->rows);
-
-	host->engine = engine;
-	host->plugin = plugin;
 	host->library = library;
-	host->rows = aligned_alloc(64, rows_size);
-	if (host->rows == NULL) {
-		snprintf(error, error_size, "plugin %s: no memory", plugin->name);
+	host->library_fd = library_fd;
+	*ret_host = host;
+	return 0;
+}
+
+// Takes the library over, also on failure.
+static int add(struct engine *engine, const struct plugin *plugin, void *library, void *host_data,
+	       char *error, size_t error_size)
+{
+	struct plugin_host *host;
+	int result = plugin_host_create(engine, plugin, library, -1, host_data, &host, error,
+					error_size);
+
+	if (result == 0)
+		result = check_place(engine, plugin, error, error_size);
+	else
+		return result;
+	host->account = result == 0 ? calloc(1, sizeof(*host->account)) : NULL;
+	if (host->account == NULL) {
+		if (result == 0)
+			snprintf(error, error_size, "plugin %s: no memory", plugin->name);
 		plugin_host_destroy(host);
-		return -ENOMEM;
+		return result != 0 ? result : -ENOMEM;
 	}
-	memset(host->rows, 0, rows_size);
-	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
-		host->rows[i].entry = plugin->entry;
-		host->rows[i].tick = plugin->tick;
-		host->rows[i].context_migrate = plugin->context_migrate;
-		host->rows[i].host_data = host_data;
-	}
+	memcpy(host->account->name, plugin->name, strlen(plugin->name));
+	host->account->versions[0] = host;
 	host->id = (uint16_t)engine->plugin_count;
 	engine->plugins[engine->plugin_count] = host;
 	return (int)engine->plugin_count++;
 }
 
-int engine_load_plugin(struct engine *engine, const char *path, char *error, size_t error_size)
+void *plugin_library_open(const char *name, const char *path, const struct plugin **ret_plugin,
+			  int *ret_result, char *error, size_t error_size)
 {
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
 
+	*ret_result = -ENOENT;
 	if (library == NULL) {
 		snprintf(error, error_size, "%s", dlerror());
-		return -ENOENT;
+		return NULL;
 	}
-	const struct plugin *plugin = dlsym(library, STELLAR_PLUGIN_SYMBOL);
+	*ret_plugin = dlsym(library, STELLAR_PLUGIN_SYMBOL);
+	if (*ret_plugin != NULL)
+		return library;
+	*ret_result = -ENOEXEC;
+	snprintf(error, error_size, "%s: expected the symbol %s, found none", path,
+		 STELLAR_PLUGIN_SYMBOL);
+	dlclose(library);
+	return NULL;
+}
 
-	if (plugin == NULL) {
-		snprintf(error, error_size, "%s: expected the symbol %s, found none", path,
-			 STELLAR_PLUGIN_SYMBOL);
-		dlclose(library);
-		return -ENOEXEC;
-	}
+int engine_load_plugin(struct engine *engine, const char *path, char *error, size_t error_size)
+{
+	const struct plugin *plugin;
+	int result;
+	void *library = plugin_library_open(path, path, &plugin, &result, error, error_size);
+
+	if (library == NULL)
+		return result;
 	char reason[256] = "no memory";
-	int result = add(engine, plugin, library, NULL, reason, sizeof(reason));
 
+	result = add(engine, plugin, library, NULL, reason, sizeof(reason));
 	if (result < 0)
 		snprintf(error, error_size, "%s: %s", path, reason);
 	return result;
@@ -136,16 +213,9 @@ int engine_set_plugin_entries(struct engine *engine, uint16_t plugin_id, uint32_
 	if (plugin_id >= engine->plugin_count || worker_id >= engine->config.worker_count ||
 	    engine->started)
 		return -EINVAL;
-	const struct plugin *plugin = engine->plugins[plugin_id]->plugin;
-	struct plugin_row *row = &engine->plugins[plugin_id]->rows[worker_id];
+	struct plugin_host *host = engine->plugins[plugin_id];
 
-	row->entry = entries->entry != NULL ? entries->entry : plugin->entry;
-	row->tick = entries->tick != NULL ? entries->tick : plugin->tick;
-	row->context_migrate = entries->context_migrate != NULL ? entries->context_migrate
-								: plugin->context_migrate;
-	row->deliver = entries->deliver;
-	row->batch = entries->deliver != NULL ? entries->batch : NULL;
-	row->host_data = entries->host_data;
+	plugin_row_set_entries(&host->rows[worker_id], host->plugin, entries);
 	return 0;
 }
 
@@ -155,8 +225,14 @@ static void lay_out_blocks(struct engine *engine)
 	uint32_t offset = 0;
 
 	for (size_t i = 0; i < engine->plugin_count; i++) {
-		engine->plugins[i]->context_offset = offset;
-		offset += (engine->plugins[i]->plugin->context_size + 7u) & ~7u;
+		struct plugin_account *account = engine->plugins[i]->account;
+
+		engine->accounts[i] = account;
+		account->context_offset = offset;
+		account->context_room = (engine->plugins[i]->plugin->context_size + 7u) & ~7u;
+		if (account->context_room < PLUGIN_CONTEXT_ROOM_MIN)
+			account->context_room = PLUGIN_CONTEXT_ROOM_MIN;
+		offset += account->context_room;
 	}
 	engine->block_size = (uint32_t)sizeof(struct plugin_block) + offset;
 }
@@ -173,6 +249,19 @@ static int start_derived(struct engine *engine, char *error, size_t error_size)
 	return result;
 }
 
+int plugin_host_load(struct plugin_host *host, char *error, size_t error_size)
+{
+	int result = host->plugin->load != NULL ? host->plugin->load(host, &host->state) : 0;
+
+	if (result != 0) {
+		snprintf(error, error_size, "plugin %s: does not load: %s", host->plugin->name,
+			 strerror(result < 0 ? -result : result));
+		return result < 0 ? result : -EINVAL;
+	}
+	host->loaded = true;
+	return 0;
+}
+
 int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 {
 	int result = plugin_order(engine->plugins, engine->plugin_count, error, error_size);
@@ -184,16 +273,9 @@ int plugin_hosts_start(struct engine *engine, char *error, size_t error_size)
 	if (result != 0)
 		return result;
 	for (size_t i = 0; i < engine->plugin_count; i++) {
-		struct plugin_host *host = engine->plugins[i];
-
-		if (host->plugin->load != NULL)
-			result = host->plugin->load(host, &host->state);
-		if (result != 0) {
-			snprintf(error, error_size, "plugin %s: does not load: %s",
-				 host->plugin->name, strerror(result < 0 ? -result : result));
-			return result < 0 ? result : -EINVAL;
-		}
-		host->loaded = true;
+		result = plugin_host_load(engine->plugins[i], error, error_size);
+		if (result != 0)
+			return result;
 	}
 	struct plugin_table *table = plugin_table_create(engine);
 
@@ -218,46 +300,61 @@ int engine_disable_plugin(struct engine *engine, const char *name)
 	return -ENOENT;
 }
 
-static int find_counter(const struct plugin_host *host, const char *name)
+// The id of a name in the account, which is made. Returns it or -errno.
+static int make_counter(struct plugin_host *host, const char *name)
 {
-	for (int i = 0; i < host->counter_count; i++) {
-		if (strcmp(host->counter_names[i], name) == 0)
+	struct plugin_account *account = host->account;
+
+	for (int i = 0; i < account->counter_count; i++) {
+		if (strcmp(account->counter_names[i], name) == 0)
 			return i;
 	}
-	return -ENOENT;
-}
-
-static int make_rooms(struct plugin_host *host)
-{
-	if (host->counter_names == NULL)
-		host->counter_names = calloc(PLUGIN_COUNTERS_MAX, sizeof(*host->counter_names));
-	if (host->counter_names == NULL)
+	if (account->counter_count == PLUGIN_COUNTERS_MAX)
+		return -ENOSPC;
+	if (account->counter_names == NULL)
+		account->counter_names =
+			calloc(PLUGIN_COUNTERS_MAX, sizeof(*account->counter_names));
+	if (account->counter_names == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < host->engine->config.worker_count; i++) {
-		struct plugin_row *row = &host->rows[i];
-
-		if (row->counters == NULL)
-			row->counters = calloc(PLUGIN_COUNTERS_MAX, sizeof(*row->counters));
-		if (row->counters == NULL)
+		if (account->counters[i] == NULL)
+			account->counters[i] =
+				calloc(PLUGIN_COUNTERS_MAX, sizeof(*account->counters[i]));
+		if (account->counters[i] == NULL)
 			return -ENOMEM;
+		host->rows[i].counters = account->counters[i];
 	}
-	return 0;
+	account->counter_names[account->counter_count] = strdup(name);
+	if (account->counter_names[account->counter_count] == NULL)
+		return -ENOMEM;
+	return account->counter_count++;
 }
 
 int plugin_counter_create(struct plugin_host *host, const char *name)
 {
-	int id = find_counter(host, name);
+	int id = make_counter(host, name);
 
-	if (id >= 0)
+	// A later version counts its counters from 0 too, whatever an older one had.
+	if (host->counter_ids == NULL) {
+		if (id >= host->counter_count)
+			host->counter_count = id + 1;
 		return id;
-	if (host->counter_count == PLUGIN_COUNTERS_MAX)
-		return -ENOSPC;
-	if (make_rooms(host) != 0)
-		return -ENOMEM;
-	host->counter_names[host->counter_count] = strdup(name);
-	if (host->counter_names[host->counter_count] == NULL)
-		return -ENOMEM;
+	}
+	if (id < 0)
+		return id;
+	for (int i = 0; i < host->counter_count; i++) {
+		if (host->counter_ids[i] == id)
+			return i;
+	}
+	host->counter_ids[host->counter_count] = (uint16_t)id;
 	return host->counter_count++;
+}
+
+int plugin_counter_find(const struct plugin_host *host, int counter_id)
+{
+	if (counter_id < 0 || counter_id >= host->counter_count)
+		return -1;
+	return host->counter_ids != NULL ? host->counter_ids[counter_id] : counter_id;
 }
 
 void plugin_log(struct plugin_host *host, enum stellar_log_level level, const char *format, ...)
@@ -283,26 +380,58 @@ int plugin_interface_id(const struct plugin_host *host, const char *name)
 	return -ENOENT;
 }
 
+static void add_version(struct plugin_stats *stats, const struct plugin_host *host)
+{
+	for (uint32_t w = 0; w < host->engine->config.worker_count; w++) {
+		const struct plugin_row *row = &host->rows[w];
+
+		stats->calls += row->calls;
+		stats->errors += row->errors;
+		stats->contexts += row->contexts;
+		stats->detached += row->detached;
+		stats->takeovers += row->takeovers;
+		stats->migrated += row->migrated;
+		stats->stayed += row->stayed;
+		stats->no_memory += row->no_memory;
+	}
+}
+
+void plugin_account_close_version(struct plugin_account *account, struct plugin_host *host)
+{
+	add_version(&account->past, host);
+	account->versions[host->number] = NULL;
+}
+
+static void fill_stats(const struct plugin_host *host, struct plugin_stats *stats)
+{
+	const struct plugin_account *account = host->account;
+
+	*stats = account->past;
+	snprintf(stats->name, sizeof(stats->name), "%s", account->name);
+	snprintf(stats->version, sizeof(stats->version), "%s", host->plugin->version);
+	stats->enabled = !atomic_load(&host->disabled);
+	stats->reloads = account->reloads;
+	stats->versions = 0;
+	for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++) {
+		if (account->versions[number] == NULL)
+			continue;
+		add_version(stats, account->versions[number]);
+		stats->versions++;
+	}
+	stats->old_contexts = stats->contexts;
+	for (uint32_t w = 0; w < host->engine->config.worker_count; w++)
+		stats->old_contexts -= host->rows[w].contexts;
+}
+
 size_t engine_get_plugin_stats(const struct engine *engine, struct plugin_stats *ret_stats,
 			       size_t count)
 {
-	for (size_t i = 0; i < engine->plugin_count && i < count; i++) {
-		const struct plugin_host *host = engine->plugins[i];
-		struct plugin_stats *stats = &ret_stats[i];
+	pthread_mutex_t *lock = &((struct engine *)engine)->versions_lock;
 
-		*stats = (struct plugin_stats){.enabled = !atomic_load(&host->disabled)};
-		snprintf(stats->name, sizeof(stats->name), "%s", host->plugin->name);
-		snprintf(stats->version, sizeof(stats->version), "%s", host->plugin->version);
-		for (uint32_t w = 0; w < engine->config.worker_count; w++) {
-			const struct plugin_row *row = &host->rows[w];
-
-			stats->calls += row->calls;
-			stats->errors += row->errors;
-			stats->contexts += row->contexts;
-			stats->detached += row->detached;
-			stats->takeovers += row->takeovers;
-		}
-	}
+	pthread_mutex_lock(lock);
+	for (size_t i = 0; i < engine->plugin_count && i < count; i++)
+		fill_stats(engine->plugins[i], &ret_stats[i]);
+	pthread_mutex_unlock(lock);
 	return engine->plugin_count;
 }
 
@@ -310,17 +439,17 @@ int engine_get_plugin_counter(const struct engine *engine, size_t position, cons
 			      const char **ret_name, uint64_t *ret_value)
 {
 	for (size_t i = 0; i < engine->plugin_count; i++) {
-		const struct plugin_host *host = engine->plugins[i];
+		const struct plugin_account *account = engine->plugins[i]->account;
 
-		if (position >= (size_t)host->counter_count) {
-			position -= (size_t)host->counter_count;
+		if (position >= (size_t)account->counter_count) {
+			position -= (size_t)account->counter_count;
 			continue;
 		}
-		*ret_plugin = host->plugin->name;
-		*ret_name = host->counter_names[position];
+		*ret_plugin = account->name;
+		*ret_name = account->counter_names[position];
 		*ret_value = 0;
 		for (uint32_t w = 0; w < engine->config.worker_count; w++)
-			*ret_value += host->rows[w].counters[position];
+			*ret_value += account->counters[w][position];
 		return 0;
 	}
 	return -ENOENT;

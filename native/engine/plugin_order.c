@@ -127,7 +127,7 @@ static void print_cycle(struct plugin_host **left, size_t count, char *error, si
 				 left[path[i]]->plugin->name);
 }
 
-int plugin_order(struct plugin_host **hosts, size_t count, char *error, size_t error_size)
+int plugin_sort(struct plugin_host **hosts, size_t count, char *error, size_t error_size)
 {
 	struct plugin_host *left[STELLAR_PLUGINS_MAX];
 	struct plugin_host *ordered[STELLAR_PLUGINS_MAX];
@@ -156,7 +156,14 @@ int plugin_order(struct plugin_host **hosts, size_t count, char *error, size_t e
 		left[chosen] = left[--left_count];
 	}
 	memcpy(hosts, ordered, count * sizeof(*hosts));
-	for (size_t i = 0; i < count; i++)
-		hosts[i]->id = (uint16_t)i;
 	return 0;
+}
+
+int plugin_order(struct plugin_host **hosts, size_t count, char *error, size_t error_size)
+{
+	int result = plugin_sort(hosts, count, error, error_size);
+
+	for (size_t i = 0; i < count && result == 0; i++)
+		hosts[i]->id = (uint16_t)i;
+	return result;
 }

@@ -23,19 +23,20 @@ static void free_setting(struct plugin_setting *setting)
 	free(setting);
 }
 
-void plugin_settings_free(struct plugin_host *host)
+void plugin_settings_free(struct plugin_account *account)
 {
-	while (host->settings != NULL) {
-		struct plugin_setting *setting = host->settings;
+	while (account->settings != NULL) {
+		struct plugin_setting *setting = account->settings;
 
-		host->settings = setting->next;
+		account->settings = setting->next;
 		free_setting(setting);
 	}
 }
 
 const char *plugin_get_setting(const struct plugin_host *host, const char *key)
 {
-	for (const struct plugin_setting *each = host->settings; each != NULL; each = each->next) {
+	for (const struct plugin_setting *each = host->account->settings; each != NULL;
+	     each = each->next) {
 		if (strcmp(each->key, key) == 0)
 			return each->value;
 	}
@@ -71,6 +72,18 @@ static void say_declared(const struct plugin *plugin, const char *key, char *err
 		snprintf(error + used, error_size - used, "; found %s", key);
 }
 
+int plugin_settings_check(const struct plugin_host *host, char *error, size_t error_size)
+{
+	for (const struct plugin_setting *each = host->account->settings; each != NULL;
+	     each = each->next) {
+		if (is_declared(host->plugin, each->key))
+			continue;
+		say_declared(host->plugin, each->key, error, error_size);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int add_setting(struct plugin_host *host, const char *key, const char *value)
 {
 	struct plugin_setting *setting = calloc(1, sizeof(*setting));
@@ -83,8 +96,8 @@ static int add_setting(struct plugin_host *host, const char *key, const char *va
 		free_setting(setting);
 		return -ENOMEM;
 	}
-	setting->next = host->settings;
-	host->settings = setting;
+	setting->next = host->account->settings;
+	host->account->settings = setting;
 	return 0;
 }
 

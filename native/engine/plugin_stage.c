@@ -4,6 +4,7 @@
 // left for the session once all have been heard. Worker's thread.
 
 #include "engine/plugin_call.h"
+#include "engine/plugin_version.h"
 #include "engine/tunnel_stage.h"
 #include "engine/worker.h"
 
@@ -67,7 +68,11 @@ static void settle_bypass(struct worker *worker, struct session *session, struct
 	uint64_t left = worker->plugins->watching & ~block->detached & ~block->consented;
 
 	for (; left != 0; left &= left - 1) {
-		if (!plugin_is_disabled(worker, (uint16_t)__builtin_ctzll(left)))
+		const struct plugin_host *host =
+			plugin_version_of(worker, block, (unsigned)__builtin_ctzll(left));
+
+		if (plugin_is_watching(plugin_get_needs(host->plugin)) &&
+		    !plugin_version_is_disabled(worker, host))
 			return;
 	}
 	session->hot->flags |= SESSION_BYPASSED;

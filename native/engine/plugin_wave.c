@@ -9,6 +9,7 @@
 #include <stellar/batch.h>
 
 #include "engine/plugin_call.h"
+#include "engine/plugin_version.h"
 
 #define SLOTS 256u // where a wave's sessions are looked for; a power of two
 #define LOCKS_MAX 65536u
@@ -81,14 +82,15 @@ bool plugin_wave_is_calling(const struct worker *worker)
 }
 
 // Whether some plugin hears the event in batches, and those that hear it have nothing in common but
-// sessions.
+// sessions, and one version each.
 static bool may_wave(const struct worker *worker, uint8_t type)
 {
 	const struct plugin_table *table = worker->plugins;
 	uint64_t hearing = table->interest[type];
 	uint64_t timed = hearing & table->interest[STELLAR_EVENT_TIMER];
 
-	return (hearing & worker->batching) != 0 && (timed & (timed - 1)) == 0;
+	return (hearing & worker->batching) != 0 && (timed & (timed - 1)) == 0 &&
+	       (hearing & table->versioned) == 0;
 }
 
 void plugin_wave_prepare(struct worker *worker)
@@ -285,7 +287,7 @@ static void fill_batch(struct worker *worker, struct plugin_host *host, struct p
 		batch->entries[count++] = (struct plugin_batch_entry){
 			.session = session,
 			.event = session->event,
-			.context = plugin_get_context(host, session->block),
+			.context = plugin_context_get(worker, session->block, host),
 			.index = session->index,
 		};
 	}

@@ -86,43 +86,83 @@ static struct plugin_host *find_plugin(struct engine *engine, const char *name)
 	return NULL;
 }
 
+static uint64_t bit_of(const struct plugin_host *host)
+{
+	return UINT64_C(1) << host->id;
+}
+
+static void retire_prepared(struct policy_set *set, struct plugin_host *host)
+{
+	if ((set->has_section[host->number] & bit_of(host)) == 0)
+		return;
+	set->has_section[host->number] &= ~bit_of(host);
+	if (host->plugin->policy_retire != NULL)
+		host->plugin->policy_retire(host, host->state,
+					    set->prepared[host->number][host->id]);
+	set->prepared[host->number][host->id] = NULL;
+}
+
 static void retire_set(struct engine *engine, struct policy_set *set)
 {
 	for (size_t i = 0; i < engine->plugin_count; i++) {
-		struct plugin_host *host = engine->plugins[i];
+		for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++) {
+			struct plugin_host *host = engine->accounts[i]->versions[number];
 
-		if ((set->has_section & UINT64_C(1) << i) != 0 &&
-		    host->plugin->policy_retire != NULL)
-			host->plugin->policy_retire(host, host->state, set->prepared[i]);
+			if (host != NULL)
+				retire_prepared(set, host);
+		}
 	}
+	free(set->image);
 	free(set);
 }
 
+static int prepare_for(struct policy_set *set, struct plugin_host *host, const uint8_t *image,
+		       const struct section *section, char *error, size_t error_size)
+{
+	char reason[256] = "refused";
+	int result = -EINVAL;
+
+	if (host->plugin->policy_prepare == NULL)
+		snprintf(reason, sizeof(reason), "the plugin takes no policy");
+	else
+		result = host->plugin->policy_prepare(
+			host, host->state, image + section->offset, section->size,
+			&set->prepared[host->number][host->id], reason, sizeof(reason));
+	if (result == 0) {
+		set->has_section[host->number] |= bit_of(host);
+		return 0;
+	}
+	if (host == host->engine->plugins[host->id])
+		snprintf(error, error_size, "%s: %s", section->name, reason);
+	else
+		snprintf(error, error_size, "%s %s: %s", section->name, host->plugin->version,
+			 reason);
+	return result < 0 ? result : -EINVAL;
+}
+
+// By all versions that live: a packet is judged by one generation, whatever its session has.
 static int prepare_section(struct engine *engine, struct policy_set *set, const uint8_t *image,
 			   const struct section *section, char *error, size_t error_size)
 {
 	struct plugin_host *host = find_plugin(engine, section->name);
+	int result = 0;
 
 	if (host == NULL || host->plugin->policy_prepare == NULL) {
 		snprintf(error, error_size, "policy image: section %s: %s", section->name,
 			 host == NULL ? "no such plugin is loaded" : "the plugin takes no policy");
 		return -EINVAL;
 	}
-	if ((set->has_section & UINT64_C(1) << host->id) != 0) {
+	if ((set->has_section[host->number] & bit_of(host)) != 0) {
 		snprintf(error, error_size, "policy image: section %s comes twice", section->name);
 		return -EINVAL;
 	}
-	char reason[256] = "refused";
-	int result = host->plugin->policy_prepare(host, host->state, image + section->offset,
-						  section->size, &set->prepared[host->id], reason,
-						  sizeof(reason));
+	for (int number = 0; number < PLUGIN_VERSIONS_MAX && result == 0; number++) {
+		struct plugin_host *version = host->account->versions[number];
 
-	if (result != 0) {
-		snprintf(error, error_size, "%s: %s", section->name, reason);
-		return result < 0 ? result : -EINVAL;
+		if (version != NULL)
+			result = prepare_for(set, version, image, section, error, error_size);
 	}
-	set->has_section |= UINT64_C(1) << host->id;
-	return 0;
+	return result;
 }
 
 static int prepare_set(struct engine *engine, struct policy_set *set, const uint8_t *image,
@@ -144,21 +184,38 @@ static int prepare_set(struct engine *engine, struct policy_set *set, const uint
 	return 0;
 }
 
+static void commit_version(const struct worker *worker, const struct policy_set *set,
+			   struct plugin_host *host)
+{
+	void *prepared = set->prepared[host->number][host->id];
+
+	host->rows[worker->id].prepared = prepared;
+	if (host->plugin->policy_commit != NULL &&
+	    (set->has_section[host->number] & bit_of(host)) != 0)
+		host->plugin->policy_commit(host, host->state, prepared, set->generation);
+}
+
+void policy_commit_version(struct worker *worker, struct plugin_host *host)
+{
+	if (worker->policy != NULL)
+		commit_version(worker, worker->policy, host);
+}
+
 void policy_follow(struct worker *worker)
 {
 	struct engine *engine = worker->engine;
+	const struct plugin_table *table = worker->plugins;
 	struct policy_set *set = atomic_load_explicit(&engine->policy_target, memory_order_acquire);
 
 	if (set == worker->policy)
 		return;
-	for (size_t i = 0; i < engine->plugin_count; i++) {
-		struct plugin_host *host = engine->plugins[i];
+	for (size_t i = 0; i < table->plugin_count; i++) {
+		for (int number = 0; number < PLUGIN_VERSIONS_MAX; number++) {
+			struct plugin_host *host = table->versions[number][i];
 
-		host->rows[worker->id].prepared = set->prepared[i];
-		if (host->plugin->policy_commit != NULL &&
-		    (set->has_section & UINT64_C(1) << i) != 0)
-			host->plugin->policy_commit(host, host->state, set->prepared[i],
-						    set->generation);
+			if (host != NULL)
+				commit_version(worker, set, host);
+		}
 	}
 	worker->policy = set;
 	recorder_policy(worker, set->generation);
@@ -177,6 +234,35 @@ static int check_workers_move(struct engine *engine, char *error, size_t error_s
 		return -ETIMEDOUT;
 	}
 	return 0;
+}
+
+int policy_prepare_version(struct engine *engine, struct plugin_host *host, char *error,
+			   size_t error_size)
+{
+	struct policy_set *set = atomic_load(&engine->policy_target);
+	uint32_t generation;
+
+	if (set == NULL)
+		return 0;
+	int section_count =
+		check_header(set->image, set->image_size, &generation, error, error_size);
+
+	for (int i = 0; i < section_count; i++) {
+		struct section section;
+
+		if (read_section(set->image, set->image_size, i, &section) == 0 &&
+		    strcmp(section.name, host->account->name) == 0)
+			return prepare_for(set, host, set->image, &section, error, error_size);
+	}
+	return 0;
+}
+
+void policy_retire_version(struct engine *engine, struct plugin_host *host)
+{
+	for (size_t slot = 0; slot < POLICY_SETS_MAX; slot++) {
+		if (engine->policy_sets[slot] != NULL)
+			retire_prepared(engine->policy_sets[slot], host);
+	}
 }
 
 static int commit_everywhere(struct engine *engine, struct policy_set *set, char *error,
@@ -265,6 +351,14 @@ int engine_policy_apply(struct engine *engine, const void *image, size_t image_s
 		return -ENOMEM;
 	}
 	set->generation = generation;
+	set->image_size = image_size;
+	set->image = malloc(image_size);
+	if (set->image == NULL) {
+		snprintf(error, error_size, "policy: no memory");
+		free(set);
+		return -ENOMEM;
+	}
+	memcpy(set->image, image, image_size);
 	int result = prepare_set(engine, set, image, image_size, section_count, error, error_size);
 
 	if (result == 0)
@@ -272,6 +366,12 @@ int engine_policy_apply(struct engine *engine, const void *image, size_t image_s
 	if (result != 0) {
 		retire_set(engine, set);
 		return result;
+	}
+	struct policy_set *before = atomic_load(&engine->policy_target);
+
+	if (before != NULL) {
+		free(before->image);
+		before->image = NULL;
 	}
 	engine->policy_sets[generation % POLICY_SETS_MAX] = set;
 	recorder_keep_policy(engine, generation, image, image_size);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "engine/recording.h"
+#include "engine/plugin_call.h"
 #include "engine/worker.h"
 
 #define RESULTS_MAX 65536u // of devices, after one burst
@@ -339,18 +340,19 @@ static int apply_policy(struct recording_replay *replay, uint32_t generation)
 	return result;
 }
 
-static void replay_disabled(struct recording_replay *replay, uint64_t disabled,
-			    uint64_t failed_closed)
+// disabled: of the versions in force.
+static void replay_disabled(struct recording_replay *replay, uint64_t disabled)
 {
 	struct engine *engine = replay->engine;
 
-	atomic_store(&engine->disabled, disabled);
-	atomic_store(&engine->failed_closed, failed_closed);
-	for (uint64_t left = disabled; left != 0; left &= left - 1) {
-		size_t id = (size_t)__builtin_ctzll(left);
+	for (size_t id = 0; id < engine->plugin_count; id++) {
+		struct plugin_host *host = engine->plugins[id];
+		uint64_t bit = UINT64_C(1) << id;
 
-		if (id < engine->plugin_count)
-			atomic_store(&engine->plugins[id]->disabled, true);
+		if ((disabled & bit) != 0)
+			plugin_disable(host);
+		else
+			atomic_fetch_and(&engine->disabled[host->number], ~bit);
 	}
 	plugin_follow(replay->worker);
 }
@@ -420,7 +422,7 @@ static bool replay_block(struct recording_replay *replay)
 	case RECORDING_PLUGIN:
 		return replay_plugin(replay);
 	case RECORDING_DISABLED:
-		replay_disabled(replay, block->disabled.disabled, block->disabled.failed_closed);
+		replay_disabled(replay, block->disabled.disabled);
 		return true;
 	case RECORDING_FINISH:
 		return replay_finish(replay);
@@ -475,7 +477,7 @@ static int take_up(struct recording_replay *replay)
 		worker->table->serial = header->session_serial;
 	}
 	if (header->disabled != 0)
-		replay_disabled(replay, header->disabled, header->failed_closed);
+		replay_disabled(replay, header->disabled);
 	return header->policy_generation != 0 ? apply_policy(replay, header->policy_generation) : 0;
 }
 

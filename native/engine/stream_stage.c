@@ -6,6 +6,7 @@
 
 #include <stellar/plugin.h>
 
+#include "engine/plugin_version.h"
 #include "engine/worker.h"
 #include "packet/decode.h"
 #include "session/stream_digest.h"
@@ -22,18 +23,33 @@
 
 int stream_stage_init(struct worker *worker)
 {
-	const struct engine *engine = worker->engine;
 	struct stream_stage *stage = &worker->stream;
 
 	slab_init(&stage->records, sizeof(struct stream));
-	if (worker->plugins->stream_interest == 0)
+	stream_stage_follow(worker);
+	return stream_stage_prepare(worker, worker->plugins);
+}
+
+int stream_stage_prepare(struct worker *worker, const struct plugin_table *table)
+{
+	const struct engine *engine = worker->engine;
+	struct stream_stage *stage = &worker->stream;
+
+	if (table->stream_interest == 0 || stage->is_prepared)
 		return 0;
-	stage->keeps_digests =
-		engine->config.is_inline || plugin_wants(worker, STELLAR_EVENT_TCP_OVERLAP);
-	return stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
-				  engine->config.limits.stream_held_bytes,
-				  engine->config.limits.stream_kept_bytes,
-				  engine->config.hash_seed[0] ^ worker->id);
+	int result = stream_memory_init(&stage->memory, engine->config.limits.stream_memory_bytes,
+					engine->config.limits.stream_held_bytes,
+					engine->config.limits.stream_kept_bytes,
+					engine->config.hash_seed[0] ^ worker->id);
+
+	stage->is_prepared = result == 0;
+	return result;
+}
+
+void stream_stage_follow(struct worker *worker)
+{
+	worker->stream.keeps_digests =
+		worker->engine->config.is_inline || plugin_wants(worker, STELLAR_EVENT_TCP_OVERLAP);
 }
 
 void stream_stage_fini(struct worker *worker)
@@ -60,7 +76,8 @@ static uint64_t get_wanting(const struct worker *worker, const struct session *s
 	for (; left != 0; left &= left - 1) {
 		int id = __builtin_ctzll(left);
 
-		if ((worker->disabled & UINT64_C(1) << id) != 0)
+		if (plugin_version_is_disabled(
+			    worker, plugin_version_of(worker, session->block, (unsigned)id)))
 			wanting &= ~(UINT64_C(1) << id);
 	}
 	return wanting;

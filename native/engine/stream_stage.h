@@ -23,12 +23,14 @@
 #include "session/stream.h"
 
 struct packet;
+struct plugin_table;
 struct session;
 struct worker;
 
 struct stream_stage {
 	struct stream_memory memory;
 	struct slab records; // struct stream, by plugin_block.stream
+	bool is_prepared; // memory is reserved
 	bool keeps_digests; // somebody cares for what is sent again with other bytes
 	const struct stream_chunk *chunk; // tcp_data in delivery, or NULL
 	uint8_t direction; // of the chunk
@@ -40,6 +42,10 @@ struct stream_stage {
 
 // Returns 0 or -ENOMEM. Nothing is reserved when no plugin wants bytes.
 int stream_stage_init(struct worker *worker);
+// Reserve it before the worker follows a table whose plugins want bytes. Returns 0 or -ENOMEM.
+int stream_stage_prepare(struct worker *worker, const struct plugin_table *table);
+// What the plugins want has changed.
+void stream_stage_follow(struct worker *worker);
 void stream_stage_fini(struct worker *worker);
 
 struct tcp_outcome stream_stage_track(struct worker *worker, const struct session *session,

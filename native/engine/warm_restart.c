@@ -505,6 +505,16 @@ void warm_restart_renew(struct worker *worker)
 		note(restart, "%s: its memory is short", restart->path[restart->chosen]);
 }
 
+void warm_restart_name_version(struct engine *engine, const struct plugin_host *host)
+{
+	struct warm_restart *restart = engine->restart;
+
+	for (uint32_t i = 0; restart != NULL && i < engine->config.worker_count; i++) {
+		if (restart->worker[i].contexts != NULL)
+			contexts_name_version(host, restart->worker[i].contexts->header);
+	}
+}
+
 int session_stage_resume(struct worker *worker, struct session *session)
 {
 	const struct event event = {

@@ -41,6 +41,7 @@
 #define SESSION_DIRECTORIES_MAX 4
 
 struct contexts_header;
+struct plugin_host;
 struct engine;
 struct region_array;
 struct session;
@@ -78,6 +79,9 @@ int session_stage_resume(struct worker *worker, struct session *session);
 size_t contexts_header_size(void);
 // Write down the engine's plugins.
 void contexts_describe(const struct engine *engine, struct contexts_header *header);
+// Another version of a plugin comes into force.
+void contexts_name_version(const struct plugin_host *host, struct contexts_header *header);
+void warm_restart_name_version(struct engine *engine, const struct plugin_host *host);
 // Whether a found header is one that contexts_describe can have written, for blocks of this size.
 bool contexts_check(const struct contexts_header *header, size_t block_size);
 // Whether it is of just the engine's plugins, in their order.

@@ -174,7 +174,7 @@ static void say_stuck(const struct engine *engine, const struct worker *worker, 
 	char line[160];
 
 	if (number > 0 && number <= engine->plugin_count)
-		name = engine->plugins[number - 1]->plugin->name;
+		name = engine->accounts[number - 1]->name;
 	snprintf(line, sizeof(line),
 		 "worker %u has not come back from the %s for %u ms: the process ends", worker->id,
 		 number > 0 ? "plugin" : "engine itself", ms);

@@ -127,6 +127,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pthread_mutex_init(&worker->border, NULL);
 	worker->plugins = atomic_load(&engine->plugin_target);
+	atomic_store(&worker->plugins_followed, worker->plugins);
 	slab_init(&worker->blocks, engine->block_size);
 	int streams = stream_stage_init(worker);
 
@@ -157,6 +158,7 @@ void worker_destroy(struct worker *worker)
 	opening_guard_fini(&worker->opening);
 	free(worker->tx);
 	free(worker->replies);
+	free(worker->old_context);
 	free(worker->merge);
 	free(worker->output_ring.texts);
 	handoff_destroy(worker->handoff);
@@ -229,15 +231,27 @@ int worker_wait_boundary(struct worker *worker)
 	return 0;
 }
 
-int worker_wait_policy(struct worker *worker, const struct policy_set *set)
+static bool has_policy(const struct worker *worker, const void *set)
+{
+	return atomic_load_explicit(&worker->policy_committed, memory_order_acquire) == set;
+}
+
+static bool has_plugins(const struct worker *worker, const void *table)
+{
+	return atomic_load_explicit(&worker->plugins_followed, memory_order_acquire) == table;
+}
+
+static int wait_until(struct worker *worker,
+		      bool (*has)(const struct worker *worker, const void *target),
+		      void (*follow)(struct worker *worker), const void *target)
 {
 	uint64_t deadline_ms = monotonic_ms() + worker->engine->boundary_wait_ms;
 
-	while (atomic_load_explicit(&worker->policy_committed, memory_order_acquire) != set) {
+	while (!has(worker, target)) {
 		// The worker holds the border while it begins or ends, which may take long.
 		if (pthread_mutex_trylock(&worker->border) == 0) {
 			if (!atomic_load_explicit(&worker->running, memory_order_relaxed))
-				policy_follow(worker);
+				follow(worker);
 			pthread_mutex_unlock(&worker->border);
 		}
 		if (monotonic_ms() >= deadline_ms)
@@ -246,6 +260,16 @@ int worker_wait_policy(struct worker *worker, const struct policy_set *set)
 		wait_a_little();
 	}
 	return 0;
+}
+
+int worker_wait_policy(struct worker *worker, const struct policy_set *set)
+{
+	return wait_until(worker, has_policy, policy_follow, set);
+}
+
+int worker_wait_plugins(struct worker *worker, const struct plugin_table *table)
+{
+	return wait_until(worker, has_plugins, plugin_follow, table);
 }
 
 int worker_call(struct worker *worker, struct worker_command *command)

@@ -162,8 +162,12 @@ struct worker {
 	uint8_t signal_stack[WATCHDOG_STACK_SIZE];
 	struct session *called; // for which session, while plugin is not NULL
 	struct session *drained; // whose packet raised the queue's events, while they are delivered
-	uint64_t disabled; // engine->disabled and failed_closed as of the last boundary
-	uint64_t failed_closed;
+	_Atomic(const struct plugin_table *) plugins_followed;
+	uint64_t disabled; // plugins whose version in force is, as of the last boundary
+	uint64_t failed_closed; // of those, whose fail action is closed
+	uint64_t disabled_versions[PLUGIN_VERSIONS_MAX]; // engine->disabled, as of then
+	struct plugin_host *migrating; // version whose context is being taken over, or NULL
+	uint8_t *old_context; // a copy of what was in its place meanwhile
 	bool detach_asked;
 	bool failed;
 	struct session views[SESSION_VIEWS_MAX]; // other sessions lent during a callback
@@ -216,7 +220,10 @@ struct engine {
 	uint32_t wire_count;
 	struct plugin_host *plugins[STELLAR_PLUGINS_MAX]; // control's; workers ask their table
 	size_t plugin_count;
+	struct plugin_account *accounts[STELLAR_PLUGINS_MAX]; // by id, from start on
 	_Atomic(struct plugin_table *) plugin_target; // see plugin_table.h
+	uint32_t reload_count;
+	pthread_mutex_t versions_lock; // held to take versions away, and to read their figures
 	struct derived_event *derived[DERIVED_EVENTS_MAX]; // by id; plugin_derived.h
 	_Atomic uint32_t derived_count; // only grows
 	uint32_t block_size;
@@ -232,8 +239,7 @@ struct engine {
 	uint64_t clock_offset_ns; // from the monotonic clock to the date, taken at start
 	_Atomic(struct policy_set *) policy_target;
 	struct policy_set *policy_sets[POLICY_SETS_MAX];
-	_Atomic uint64_t disabled; // plugins
-	_Atomic uint64_t failed_closed; // of those, whose fail action is closed
+	_Atomic uint64_t disabled[PLUGIN_VERSIONS_MAX]; // plugins, by version number
 	_Atomic bool stop;
 	uint32_t boundary_wait_ms; // how long control waits for a worker
 	struct output output;
@@ -259,6 +265,8 @@ int worker_wait_boundary(struct worker *worker);
 // Wait until the worker has followed the policy target, or follow it in its place when it does not
 // run. Returns 0, or -ETIMEDOUT: it will follow at its next boundary. Control thread.
 int worker_wait_policy(struct worker *worker, const struct policy_set *set);
+// The same for the plugins.
+int worker_wait_plugins(struct worker *worker, const struct plugin_table *table);
 // Run command between two bursts of the worker. Returns 0, -ESHUTDOWN (it does not run) or
 // -ETIMEDOUT (it came to no boundary); the command is not run then. Any thread but the worker's.
 int worker_call(struct worker *worker, struct worker_command *command);
@@ -361,8 +369,6 @@ struct session *session_in_hand(struct worker *worker, uint32_t index);
 void session_record_fill(const struct session *session, struct session_record *ret_record);
 
 // plugin_dispatch.c
-// Take up which plugins run, and which of them other workers have disabled. Between two bursts.
-void plugin_follow(struct worker *worker);
 bool plugin_wants(const struct worker *worker, uint8_t event);
 int plugin_block_open(struct worker *worker, struct session *session);
 void plugin_block_close(struct worker *worker, struct session *session);

@@ -11,13 +11,16 @@ struct metadata {
 	void *value;
 	size_t value_size;
 	session_metadata_free_fn free_callback;
+	uint64_t *count; // of values of this kind, NULL: not counted
 	char key[]; // with its terminating 0
 };
 
-static void free_value(void *value, size_t value_size, session_metadata_free_fn free_callback)
+static void free_value(const struct metadata *slot)
 {
-	if (free_callback != NULL)
-		free_callback(value, value_size);
+	if (slot->free_callback != NULL)
+		slot->free_callback(slot->value, slot->value_size);
+	if (slot->count != NULL)
+		(*slot->count)--;
 }
 
 // Where the pointer to the slot of a key is, or the end of the list.
@@ -34,6 +37,12 @@ static struct metadata **find(struct metadata **list, const char *key, size_t *r
 
 int metadata_set(struct metadata **list, const char *key, void *value, size_t value_size,
 		 session_metadata_free_fn free_callback)
+{
+	return metadata_set_counted(list, key, value, value_size, free_callback, NULL);
+}
+
+int metadata_set_counted(struct metadata **list, const char *key, void *value, size_t value_size,
+			 session_metadata_free_fn free_callback, uint64_t *count)
 {
 	size_t position;
 	size_t key_length = key == NULL ? 0 : strnlen(key, METADATA_KEY_MAX + 1);
@@ -57,7 +66,10 @@ int metadata_set(struct metadata **list, const char *key, void *value, size_t va
 	slot->value = value;
 	slot->value_size = value_size;
 	slot->free_callback = free_callback;
-	free_value(old.value, old.value_size, old.free_callback);
+	slot->count = count;
+	if (count != NULL)
+		(*count)++;
+	free_value(&old);
 	return 0;
 }
 
@@ -85,7 +97,7 @@ int metadata_remove(struct metadata **list, const char *key)
 	if (slot == NULL)
 		return -ENOENT;
 	*place = slot->next;
-	free_value(slot->value, slot->value_size, slot->free_callback);
+	free_value(slot);
 	free(slot);
 	return 0;
 }
@@ -95,7 +107,7 @@ void metadata_clear(struct metadata **list)
 	while (*list != NULL) {
 		struct metadata *slot = *list;
 		*list = slot->next;
-		free_value(slot->value, slot->value_size, slot->free_callback);
+		free_value(slot);
 		free(slot);
 	}
 }

@@ -22,6 +22,10 @@ struct metadata;
 int metadata_set(struct metadata **list, const char *key, void *value, size_t value_size,
 		 session_metadata_free_fn free_callback);
 
+// The same; *count goes up with the value, and down when it has been freed. NULL: not counted.
+int metadata_set_counted(struct metadata **list, const char *key, void *value, size_t value_size,
+			 session_metadata_free_fn free_callback, uint64_t *count);
+
 // Returns 0 or -ENOENT. Either out-parameter may be NULL.
 int metadata_get(const struct metadata *list, const char *key, void **ret_value,
 		 size_t *ret_value_size);

@@ -201,6 +201,44 @@ STELLAR_PUBLIC int engine_set_plugin_entries(struct engine *engine, uint16_t plu
 STELLAR_PUBLIC const struct plugin *engine_get_plugin(const struct engine *engine,
 						      uint16_t plugin_id);
 
+// Id of a plugin by its name, or -ENOENT. After engine_start. Control thread.
+STELLAR_PUBLIC int engine_find_plugin(const struct engine *engine, const char *name);
+
+// Load a new version of a plugin in the place of the one in force, while traffic flows: it keeps
+// the id, the place in the order, settings, counters and derived events. Each worker takes it at a
+// burst boundary; blocks until every running worker has. A session's context pins the version that
+// made it (see context_migrate), sessions without one go with the new version at once; detached,
+// taken over and locked sessions stay so. Needs may change: a TCP session that no plugin read from
+// its begin is not read later. The new version prepares and commits the policy in force; it was not
+// disabled, and its errors count anew. A version that was disabled pins nothing: its contexts end
+// at the session's next event. The old version is unloaded, and its library closed, by
+// engine_collect_plugins. The file is copied first: it may be the one that was loaded before. After
+// engine_start. Control thread.
+// Returns 0; what engine_load_plugin and load return; -EINVAL (another name; another place in the
+// order; a setting it does not take; or it refuses the policy in force), -ENOSPC (four versions
+// live: the contexts of old ones must end first), -ETIMEDOUT (a worker comes to no boundary; when
+// it got stuck just then the new version is in force, error says so, and it follows when it can).
+// Nothing has changed unless error says so.
+STELLAR_PUBLIC int engine_reload_plugin(struct engine *engine, uint16_t plugin_id, const char *path,
+					char *error, size_t error_size);
+
+// The same for one that the caller made. entries: one for each worker, or NULL: those of the
+// structure. The structure must live until engine_has_plugin says no, or the engine is destroyed.
+STELLAR_PUBLIC int engine_replace_plugin(struct engine *engine, uint16_t plugin_id,
+					 const struct plugin *plugin,
+					 const struct plugin_entries *entries, char *error,
+					 size_t error_size);
+
+// Unload the versions that nothing pins any more: no worker, no context, no metadata that they
+// free. Returns how many old versions are left, over all plugins. Control thread; now and then.
+STELLAR_PUBLIC size_t engine_collect_plugins(struct engine *engine);
+
+// Whether some live version is of this structure. Control thread.
+STELLAR_PUBLIC int engine_has_plugin(const struct engine *engine, const struct plugin *plugin);
+
+// In context_migrate: the host_data of the version that made the old context. NULL elsewhere.
+STELLAR_PUBLIC void *pm_session_old_host_data(const struct session *session);
+
 // Give a plugin a setting, text, as the operator wrote it. Before engine_start. Returns 0, -EINVAL
 // (the plugin has no such setting; error lists those it has), -EEXIST or -ENOMEM.
 STELLAR_PUBLIC int engine_set_plugin_setting(struct engine *engine, uint16_t plugin_id,
@@ -338,6 +376,12 @@ struct plugin_stats {
 	uint64_t contexts; // live now
 	uint64_t detached;
 	uint64_t takeovers;
+	uint64_t reloads;
+	uint64_t versions; // live
+	uint64_t old_contexts; // live, of other versions than the one in force
+	uint64_t migrated; // contexts that a version took over from an older one
+	uint64_t stayed; // contexts that it did not take
+	uint64_t no_memory; // contexts that there was none for
 	uint8_t enabled;
 	uint8_t reserved[7];
 };

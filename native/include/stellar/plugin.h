@@ -112,8 +112,9 @@ struct plugin {
 	// the session has a context that the old one made. Fill `context`, zeroed, from it and
 	// return 0: the session is this version's from the event in hand on, and what the old
 	// context points to is now the new one's to free (its context_free is not called).
-	// Non-zero: the session stays with the old version. NULL: all stay. Worker thread; only
-	// read of the session.
+	// Non-zero: the session stays with the old version, and is not asked again for this one.
+	// NULL: all stay. The new context is where it will stay; the old one may be a copy: what
+	// points into itself does not hold. Worker thread; only read of the session.
 	int (*context_migrate)(struct session *session, const char *old_version, void *old_context,
 			       uint32_t old_context_size, void *context);
 };

@@ -301,7 +301,8 @@ static struct memory *memory_of(struct engine_under_test *test, unsigned place)
 		struct plugin_host *host = test->harness.engine->plugins[i];
 
 		if (host->plugin == &test->plugins[place].plugin)
-			return (struct memory *)(session.block->contexts + host->context_offset);
+			return (struct memory *)(session.block->contexts +
+						 host->account->context_offset);
 	}
 	return NULL;
 }
