@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ zones:
 rules: [{name: no-more, from: inside, to: outside, action: reject}]
 default: drop
 """
+
+
+@pytest.fixture(autouse=True)
+def recordings(tmp_path: Path) -> Iterator[None]:
+    """What a killed engine leaves in memory goes with the test."""
+    yield
+    for path in tmp_path.glob("recordings/run-*/*.segment"):
+        if path.is_symlink():
+            path.readlink().unlink(missing_ok=True)
 
 
 def record(machines) -> Path:
