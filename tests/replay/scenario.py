@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent
 EXAMPLES = LIBRARY.parents[1] / "plugins" / "examples"
 KEYS = {
     "packets_from", "personality", "inline", "settings", "plugins", "variants", "events", "stats",
-    "output",
+    "output", "holds",
 }  # fmt: skip
 NOT_REPEATABLE = ("seconds", "packets_per_second")
 
@@ -49,6 +49,8 @@ class Scenario:
     stats: Mapping[str, Any]
     output: Sequence[Mapping[str, Any]]
     """Frames that must have left."""
+    holds: bool
+    """A plugin keeps frames back: only those between the same addresses stay in order."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def read_scenario(name: str) -> Scenario:
         events=expected["events"],
         stats=expected["stats"],
         output=expected.get("output", []),
+        holds=expected.get("holds", False),
     )
 
 
