@@ -39,6 +39,7 @@ struct outcome {
 	struct session_stats sessions;
 	struct recording_stats recording;
 	struct replay_position position;
+	uint32_t reloads;
 	char *events;
 	size_t length;
 };
@@ -95,6 +96,40 @@ static const struct plugin judge_plugin = {
 	.policy_prepare = prepare,
 	.policy_retire = retire,
 };
+
+// Refuses what the first version lets pass, too.
+static void judge_second(struct session *session, void *context)
+{
+	const struct verdict_request refusal = {
+		.disposition = STELLAR_DROP,
+		.rule_id = STELLAR_RULE_NONE,
+	};
+	struct packet_endpoint originator;
+
+	session_get_originator(session, &originator);
+	if (originator.port % 3 == 0)
+		session_set_verdict(session, &refusal);
+}
+
+static const struct plugin judge_plugin_second = {
+	STELLAR_PLUGIN_HEADER,
+	.name = "judge",
+	.version = "2",
+	.events = STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING),
+	.fail_action = STELLAR_FAIL_CLOSED,
+	.entry = judge_second,
+	.policy_prepare = prepare,
+	.policy_retire = retire,
+};
+
+static void reload(struct engine *engine, uint16_t plugin_id)
+{
+	char error[256] = "";
+
+	if (engine_replace_plugin(engine, plugin_id, &judge_plugin_second, NULL, error,
+				  sizeof(error)) != 0)
+		fail_msg("%s", error);
+}
 
 static void write_u32(uint8_t *at, uint32_t value)
 {
@@ -297,6 +332,12 @@ static void replay_until(const struct live *live, const struct replay_until *unt
 	if (engine_replay(engine, live->directory, until, &outcome->position, error,
 			  sizeof(error)) != 0)
 		fail_msg("%s", error);
+	for (; outcome->position.end == STELLAR_REPLAY_PLUGIN; outcome->reloads++) {
+		reload(engine, outcome->position.plugin_id);
+		assert_int_equal(engine_replay(engine, live->directory, until, &outcome->position,
+					       error, sizeof(error)),
+				 0);
+	}
 	engine_get_packet_stats(engine, &outcome->packets);
 	engine_get_session_stats(engine, &outcome->sessions);
 	engine_destroy(engine);
@@ -397,6 +438,33 @@ static void test_disabled_plugin_is_disabled_at_the_same_packet(void **state)
 	assert_same(&left, &again);
 	free(left.events);
 	free(again.events);
+	remove_directory(live.directory);
+}
+
+static void test_swap_and_reload_in_the_middle_come_at_the_same_packets(void **state)
+{
+	struct live live;
+	struct outcome left = {0};
+
+	live_open(&live, SIZE);
+	apply(live.engine, 3, 5);
+	push(&live, 100, DATAGRAM_SIZE);
+	reload(live.engine, 0);
+	push(&live, 100, DATAGRAM_SIZE);
+	apply(live.engine, 4, 2);
+	push(&live, 100, DATAGRAM_SIZE);
+	live_stop(&live, &left);
+	assert_int_equal(left.packets.dropped[STELLAR_DROPPED_PLUGIN], 20 + 67);
+
+	for (int i = 0; i < REPLAYS; i++) {
+		struct outcome again = {0};
+
+		replay(&live, &again);
+		assert_int_equal(again.reloads, 1);
+		assert_same(&left, &again);
+		free(again.events);
+	}
+	free(left.events);
 	remove_directory(live.directory);
 }
 
@@ -614,6 +682,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replay_has_the_events_and_figures_of_the_live_run),
 		cmocka_unit_test(test_disabled_plugin_is_disabled_at_the_same_packet),
+		cmocka_unit_test(test_swap_and_reload_in_the_middle_come_at_the_same_packets),
 		cmocka_unit_test(test_killed_process_leaves_what_it_did),
 		cmocka_unit_test(test_damaged_block_ends_the_replay_with_a_line),
 		cmocka_unit_test(test_replay_stops_at_an_event_or_a_time),
