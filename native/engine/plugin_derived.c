@@ -63,12 +63,6 @@ int plugin_derived_check(const struct plugin *plugin, char *error, size_t error_
 			 plugin->name, *name);
 		return -EINVAL;
 	}
-	if ((plugin->events & STELLAR_EVENT_BIT(STELLAR_EVENT_DERIVED)) != 0 &&
-	    (plugin->hears == NULL || *plugin->hears == NULL)) {
-		snprintf(error, error_size, "plugin %s: needs derived events and hears none",
-			 plugin->name);
-		return -EINVAL;
-	}
 	return 0;
 }
 

@@ -33,12 +33,13 @@ static void add_needs(struct plugin_table *table, uint64_t plugin, uint64_t even
 		table->stream_interest |= plugin;
 }
 
-// What a plugin hears is derived, whether it says so or not.
+// What a plugin hears says whether derived events are for it.
 uint64_t plugin_get_needs(const struct plugin *plugin)
 {
+	const uint64_t derived = STELLAR_EVENT_BIT(STELLAR_EVENT_DERIVED);
 	bool hears = plugin->hears != NULL && *plugin->hears != NULL;
 
-	return plugin->events | (hears ? STELLAR_EVENT_BIT(STELLAR_EVENT_DERIVED) : 0);
+	return hears ? plugin->events | derived : plugin->events & ~derived;
 }
 
 static void add_heard(struct plugin_table *table, uint64_t plugin_bit, const struct engine *engine,

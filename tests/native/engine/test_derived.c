@@ -376,7 +376,7 @@ static void test_owner_mutes_derived_events_too(void **state)
 }
 
 // What engine_add_plugin says of a plugin with these lists.
-static const char *refused(const char *const *raises, const char *const *hears, uint64_t events)
+static const char *refused(const char *const *raises, const char *const *hears)
 {
 	static char error[256];
 	static struct harness_plugin plugin;
@@ -388,7 +388,6 @@ static const char *refused(const char *const *raises, const char *const *hears, 
 	wrong.name = "gate";
 	wrong.raises = raises;
 	wrong.hears = hears;
-	wrong.events = events;
 	assert_int_equal(engine_add_plugin(harness.engine, &wrong, NULL, error, sizeof(error)),
 			 -EINVAL);
 	harness_close(&harness);
@@ -409,21 +408,19 @@ static void test_names_that_are_none_are_refused(void **state)
 	longest[sizeof(longest) - 1] = '\0';
 	snprintf(dotted, sizeof(dotted), "%s.b", longest);
 #define LIST(name) ((const char *const[]){name, NULL})
-	assert_string_equal(refused(LIST("Knocked"), NULL, 0), RAISES "Knocked");
-	assert_string_equal(refused(LIST("gate.knocked"), NULL, 0), RAISES "gate.knocked");
-	assert_string_equal(refused(LIST(""), NULL, 0), RAISES);
+	assert_string_equal(refused(LIST("Knocked"), NULL), RAISES "Knocked");
+	assert_string_equal(refused(LIST("gate.knocked"), NULL), RAISES "gate.knocked");
+	assert_string_equal(refused(LIST(""), NULL), RAISES);
 	assert_string_equal(
-		refused((const char *const[]){"knocked", "left", "knocked", NULL}, NULL, 0),
+		refused((const char *const[]){"knocked", "left", "knocked", NULL}, NULL),
 		RAISES "knocked");
-	assert_memory_equal(refused(long_name, NULL, 0), RAISES, strlen(RAISES));
-	assert_string_equal(refused(NULL, LIST("knocked"), 0), HEARS "knocked");
-	assert_string_equal(refused(NULL, LIST(".knocked"), 0), HEARS ".knocked");
-	assert_string_equal(refused(NULL, LIST("porter."), 0), HEARS "porter.");
-	assert_string_equal(refused(NULL, LIST("a.b.c"), 0), HEARS "a.b.c");
-	assert_string_equal(refused(NULL, LIST("gate.knocked"), 0), HEARS "gate.knocked");
-	assert_memory_equal(refused(NULL, long_plugin, 0), HEARS, strlen(HEARS));
-	assert_string_equal(refused(NULL, NULL, STELLAR_EVENT_BIT(STELLAR_EVENT_DERIVED)),
-			    "plugin gate: needs derived events and hears none");
+	assert_memory_equal(refused(long_name, NULL), RAISES, strlen(RAISES));
+	assert_string_equal(refused(NULL, LIST("knocked")), HEARS "knocked");
+	assert_string_equal(refused(NULL, LIST(".knocked")), HEARS ".knocked");
+	assert_string_equal(refused(NULL, LIST("porter.")), HEARS "porter.");
+	assert_string_equal(refused(NULL, LIST("a.b.c")), HEARS "a.b.c");
+	assert_string_equal(refused(NULL, LIST("gate.knocked")), HEARS "gate.knocked");
+	assert_memory_equal(refused(NULL, long_plugin), HEARS, strlen(HEARS));
 }
 
 static void test_unknown_event_of_a_loaded_plugin_is_refused(void **state)
@@ -450,6 +447,19 @@ static void test_event_of_a_plugin_that_raises_nothing_is_refused(void **state)
 	assert_int_equal(engine_start(harness.engine, error, sizeof(error)), -ENOENT);
 
 	assert_string_equal(error, "plugin porter: hears gate.knocked: gate raises nothing");
+	harness_close(&harness);
+}
+
+static void test_plugin_that_needs_derived_events_and_hears_none_gets_none(void **state)
+{
+	open_pair(PACKET, knock, PACKET | STELLAR_EVENT_BIT(STELLAR_EVENT_DERIVED), NULL);
+	porter.plugin.hears = NULL;
+	harness_start(&harness);
+
+	send(1);
+
+	assert_string_equal(harness.log, "gate:session_packet porter:session_packet ");
+	assert_int_equal(count(STELLAR_EVENT_DERIVED), 1);
 	harness_close(&harness);
 }
 
@@ -484,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_names_that_are_none_are_refused),
 		cmocka_unit_test(test_unknown_event_of_a_loaded_plugin_is_refused),
 		cmocka_unit_test(test_event_of_a_plugin_that_raises_nothing_is_refused),
+		cmocka_unit_test(test_plugin_that_needs_derived_events_and_hears_none_gets_none),
 		cmocka_unit_test(test_event_of_a_plugin_that_is_not_loaded_is_none),
 	};
 
