@@ -178,9 +178,9 @@ void defragment_stage_destroy(struct worker *worker)
 	worker->defragment = NULL;
 }
 
-bool defragment_stage_is_due(const struct worker *worker, uint64_t time_ns)
+uint64_t defragment_stage_get_deadline(const struct worker *worker)
 {
-	return defragment_next_deadline(worker->defragment->defragmenter) <= time_ns;
+	return defragment_next_deadline(worker->defragment->defragmenter);
 }
 
 void defragment_stage_advance(struct worker *worker, uint64_t time_ns)

@@ -34,7 +34,8 @@ void defragment_stage_destroy(struct worker *worker);
 
 // Move engine time forward: what is due by then ends, sessions and datagrams, in the order of their
 // times.
-bool defragment_stage_is_due(const struct worker *worker, uint64_t time_ns);
+// Engine time at which the oldest are given up, UINT64_MAX: there are none.
+uint64_t defragment_stage_get_deadline(const struct worker *worker);
 void defragment_stage_advance(struct worker *worker, uint64_t time_ns);
 
 // A packet whose is_fragment is set. Returns true when there is something for the session stage to

@@ -84,7 +84,7 @@ bool icmp_stage(struct worker *worker, struct packet *packet)
 
 	if (index == SESSION_NONE)
 		return false;
-	plugin_wave_expect(worker, SESSION_NONE);
+	plugin_wave_end_before(worker);
 	uint8_t quoted_direction = (uint8_t)session_table_get_direction(table, index, &key);
 
 	session_table_begin_change(table, index);

@@ -115,6 +115,7 @@ struct plugin_block {
 	uint32_t lock_previous; // blocks locked before and after this one, 0: none
 	uint32_t lock_next;
 	uint32_t session_index;
+	uint32_t wave; // worker->wave_number of the last one it was in
 	uint32_t stream; // id of the session's stream record, 0: none
 	uint32_t hold; // id of its struct hold_session, 0: none
 	uint16_t lock_plugin_id;

@@ -43,6 +43,21 @@ int plugin_queue_for(struct worker *worker, uint32_t index, const struct event *
 	return 0;
 }
 
+struct event *plugin_queue_own(struct worker *worker)
+{
+	struct event_queue *queue = &worker->queue;
+
+	if (queue->count == EVENT_QUEUE_MAX) {
+		worker->ledger.events_overflowed++;
+		return NULL;
+	}
+	struct queued_event *entry = &queue->events[queue->count++];
+
+	memset(&entry->event, 0, sizeof(entry->event));
+	entry->index = worker->current.index;
+	return &entry->event;
+}
+
 void plugin_queue(struct worker *worker, const struct event *event, const char *key)
 {
 	plugin_queue_for(worker, worker->current.index, event, key);

@@ -11,7 +11,6 @@
 #include "engine/plugin_call.h"
 #include "engine/plugin_version.h"
 
-#define SLOTS 256u // where a wave's sessions are looked for; a power of two
 #define LOCKS_MAX 65536u
 #define BIT(id) (UINT64_C(1) << (id))
 
@@ -35,9 +34,7 @@ struct plugin_wave {
 	uint8_t type; // of all its events, enum stellar_event
 	bool is_calling;
 	uint32_t position; // of the callback, when it is no batch
-	uint64_t time_ms;
-	uint8_t positions[SLOTS]; // by the low bits of an index, and on from there
-	uint8_t slots[STELLAR_BURST_MAX]; // of the places, to know which of `positions` are valid
+	uint64_t joining; // types of events that may be in one, as STELLAR_EVENT_BIT
 	uint8_t places[STELLAR_BATCH_MAX]; // of a batch's entries
 	uint8_t caused[STELLAR_BURST_MAX]; // events that callbacks caused
 	struct packet *packets[STELLAR_BURST_MAX];
@@ -110,89 +107,69 @@ void plugin_wave_prepare(struct worker *worker)
 		hold_stage_has_room(worker, STELLAR_BURST_MAX) &&
 		worker->expectations.count + STELLAR_BURST_MAX * limits->expectations_session <=
 			limits->expectations &&
-		(may_wave(worker, STELLAR_EVENT_SESSION_PACKET) ||
-		 may_wave(worker, STELLAR_EVENT_UDP_DATA));
+		worker->receiver == worker;
+	worker->wave->joining = 0;
+	if (may_wave(worker, STELLAR_EVENT_SESSION_PACKET))
+		worker->wave->joining |= STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_PACKET);
+	if (may_wave(worker, STELLAR_EVENT_UDP_DATA))
+		worker->wave->joining |= STELLAR_EVENT_BIT(STELLAR_EVENT_UDP_DATA);
 }
 
-// The place of a session, or where it would be looked for first.
-static bool find(const struct worker *worker, uint32_t index, uint32_t *ret_slot)
+// The first time that the wave can't stand for: timers of the next millisecond, figures, fragments
+// that are given up.
+static uint64_t find_end(const struct worker *worker)
 {
-	const struct plugin_wave *wave = worker->wave;
-	uint32_t slot = index % SLOTS;
+	uint64_t end_ns = (worker->now_ns / NS_PER_MS + 1) * NS_PER_MS;
+	uint64_t fragments_ns = defragment_stage_get_deadline(worker);
 
-	for (;; slot = (slot + 1) % SLOTS) {
-		uint32_t position = wave->positions[slot];
-
-		*ret_slot = slot;
-		if (position >= worker->wave_count || wave->slots[position] != slot)
-			return false;
-		if (wave->sessions[position].index == index)
-			return true;
-	}
-}
-
-void plugin_wave_advance(struct worker *worker, uint64_t time_ns)
-{
-	if (worker->wave_count == 0)
-		return;
-	if (time_ns / NS_PER_MS > worker->wave->time_ms ||
-	    (worker->id == 0 && time_ns >= worker->next_stats_ns) ||
-	    defragment_stage_is_due(worker, time_ns))
-		plugin_wave_end(worker);
-}
-
-void plugin_wave_expect(struct worker *worker, uint32_t index)
-{
-	uint32_t slot;
-
-	if (worker->wave_count != 0 && (index == SESSION_NONE || find(worker, index, &slot)))
-		plugin_wave_end(worker);
+	if (worker->id == 0 && worker->next_stats_ns < end_ns)
+		end_ns = worker->next_stats_ns;
+	return fragments_ns < end_ns ? fragments_ns : end_ns;
 }
 
 // Whether packet and session are of those that join.
 static bool is_plain(struct worker *worker, const struct packet *packet)
 {
 	const struct session *session = &worker->current;
+	const struct queued_event *queued = &worker->queue.events[0];
 	const uint16_t special =
 		SESSION_BLOCKED | SESSION_BYPASSED | SESSION_RESUMED | SESSION_HAS_CHILDREN;
 
-	if (worker->queue.count != 1 || session->index == SESSION_NONE || session->block == NULL ||
-	    packet->verdict.disposition == STELLAR_DROP || worker->failed_closed != 0 ||
-	    packet->is_reassembled || worker->receiver != worker)
+	if (worker->queue.count != 1 || session->block == NULL ||
+	    packet->verdict.disposition == STELLAR_DROP || worker->failed_closed != 0)
 		return false;
-	uint8_t type = worker->queue.events[0].event.type;
-
-	return worker->queue.events[0].index == session->index &&
-	       (type == STELLAR_EVENT_SESSION_PACKET || type == STELLAR_EVENT_UDP_DATA) &&
+	return queued->index == session->index &&
+	       (worker->wave->joining >> queued->event.type & 1) != 0 &&
 	       (session->hot->flags & special) == 0 && session->block->stream == 0 &&
 	       session->block->owner_id == STELLAR_PLUGIN_NONE &&
-	       session_family_get_parent(worker, session->index) == SESSION_NONE &&
-	       may_wave(worker, type);
+	       (session->cold->extension == 0 ||
+		session_family_get_parent(worker, session->index) == SESSION_NONE);
 }
 
 bool plugin_wave_join(struct worker *worker, struct packet *packet)
 {
 	struct plugin_wave *wave = worker->wave;
 	uint32_t position = worker->wave_count;
-	uint32_t slot;
-	uint8_t type = worker->queue.events[0].event.type;
 	bool joins = wave->is_possible && is_plain(worker, packet);
+	const struct event *event = &worker->queue.events[0].event;
 
-	if (position != 0 && (!joins || type != wave->type)) {
+	if (position != 0 && (!joins || event->type != wave->type)) {
 		plugin_wave_end(worker);
 		position = 0;
 	}
 	if (!joins)
 		return false;
-	find(worker, worker->current.index, &slot);
-	wave->positions[slot] = (uint8_t)position;
-	wave->slots[position] = (uint8_t)slot;
+	if (position == 0) {
+		worker->wave_number++;
+		worker->wave_end_ns = find_end(worker);
+		wave->type = event->type;
+	}
+	worker->current.block->wave = worker->wave_number;
 	wave->packets[position] = packet;
+	wave->events[position] = *event;
 	wave->sessions[position] = worker->current;
-	wave->events[position] = worker->queue.events[0].event;
+	wave->sessions[position].event = &wave->events[position];
 	wave->caused[position] = 0;
-	wave->time_ms = worker->now_ns / NS_PER_MS;
-	wave->type = type;
 	worker->queue.count = 0;
 	worker->wave_count++;
 	session_table_end_change(worker->table);
@@ -274,22 +251,30 @@ static void call_one_by_one(struct worker *worker, struct plugin_host *host)
 static void fill_batch(struct worker *worker, struct plugin_host *host, struct plugin_batch *batch)
 {
 	struct plugin_wave *wave = worker->wave;
+	const uint64_t bit = BIT(host->id);
+	const uint64_t needed = host->plugin->context_size > 0 ? bit : 0;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < worker->wave_count; i++) {
 		struct session *session = &wave->sessions[i];
+		struct plugin_block *block = session->block;
 
-		if (!plugin_is_called(worker, session->block, host, session->event->type) ||
-		    !plugin_open_context(worker, session, host))
-			continue;
-		session->block->called |= BIT(host->id);
-		wave->places[count] = (uint8_t)i;
-		batch->entries[count++] = (struct plugin_batch_entry){
-			.session = session,
-			.event = session->event,
-			.context = plugin_context_get(worker, session->block, host),
-			.index = session->index,
-		};
+		// The usual one has been called before, and nobody has left or taken over.
+		if ((block->detached & bit) != 0 || block->owner_id != STELLAR_PLUGIN_NONE ||
+		    (block->initialised & needed) != needed) {
+			if (!plugin_is_called(worker, block, host, wave->type) ||
+			    (needed != 0 && !plugin_open_context(worker, session, host)))
+				continue;
+		}
+		struct plugin_batch_entry *entry = &batch->entries[count];
+
+		block->called |= bit;
+		wave->places[count++] = (uint8_t)i;
+		entry->session = session;
+		entry->event = &wave->events[i];
+		entry->context = plugin_context_get(worker, block, host);
+		entry->index = session->index;
+		entry->asked = 0;
 	}
 	batch->count = count;
 	batch->position = 0;
@@ -383,7 +368,9 @@ static void leave(struct worker *worker, uint32_t position, uint64_t disabled)
 	worker->now_ns = wave->events[position].time_ns;
 	session_table_begin_change(worker->table, session->index);
 	write_records(worker, position);
-	plugin_stage_settle(worker, wave->packets[position]);
+	if (wave->packets[position]->verdict.disposition >= STELLAR_HOLD ||
+	    session->block->consented != 0 || worker->just_failed != 0 || worker->hold->count > 0)
+		plugin_stage_settle(worker, wave->packets[position]);
 	session_table_end_change(worker->table);
 	stage_egress(worker, wave->packets[position]);
 }
@@ -396,10 +383,6 @@ void plugin_wave_end(struct worker *worker)
 	uint32_t changing = worker->table->memory.marks->changing;
 	uint32_t count = worker->wave_count;
 
-	for (uint32_t i = 0; i < count; i++) {
-		wave->sessions[i].event = &wave->events[i];
-		wave->sessions[i].packet = wave->packets[i];
-	}
 	worker->ledger.events[wave->type] += count;
 	wave->disabling_count = 0;
 	wave->record_count = 0;

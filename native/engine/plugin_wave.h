@@ -34,13 +34,6 @@ void plugin_wave_fini(struct worker *worker);
 // Before a burst: whether there may be waves in it, with the plugins and policies in force.
 void plugin_wave_prepare(struct worker *worker);
 
-// Before engine time moves to time_ns: end the wave that may not wait any longer.
-void plugin_wave_advance(struct worker *worker, uint64_t time_ns);
-
-// A packet of this session comes, SESSION_NONE for what is none yet: end the wave if it must not
-// wait for that. Keeps worker->current and the queue.
-void plugin_wave_expect(struct worker *worker, uint32_t index);
-
 // What the session stage made of worker->current's packet: let it join, or end the wave before it.
 // Returns whether it joined; it leaves with the wave then.
 bool plugin_wave_join(struct worker *worker, struct packet *packet);
@@ -59,3 +52,26 @@ int plugin_wave_count(struct worker *worker, const struct event *event);
 struct output_record *plugin_wave_reserve(struct worker *worker);
 // Room for the text of the record that was reserved last.
 char *plugin_wave_get_text(struct worker *worker);
+
+// Before engine time moves to time_ns: end the wave that may not wait any longer.
+static inline void plugin_wave_advance(struct worker *worker, uint64_t time_ns)
+{
+	if (worker->wave_count != 0 && time_ns >= worker->wave_end_ns)
+		plugin_wave_end(worker);
+}
+
+// Something comes that the wave must not wait for. Keeps worker->current and the queue.
+static inline void plugin_wave_end_before(struct worker *worker)
+{
+	if (worker->wave_count != 0)
+		plugin_wave_end(worker);
+}
+
+// The same for a packet of a session: when it has one in the wave already.
+static inline void plugin_wave_end_before_session(struct worker *worker,
+						  const struct session *session)
+{
+	if (worker->wave_count != 0 && session->block != NULL &&
+	    session->block->wave == worker->wave_number)
+		plugin_wave_end(worker);
+}

@@ -181,20 +181,20 @@ static void raise_event(struct worker *worker, uint8_t type)
 		worker->ledger.events[type]++;
 		return;
 	}
-	struct event event = {
-		.type = type,
-		.direction = session->direction,
-		.time_ns = worker->now_ns,
-		.packet = session->packet,
-	};
+	struct event *event = plugin_queue_own(worker);
 
+	if (event == NULL)
+		return;
+	event->type = type;
+	event->direction = session->direction;
+	event->time_ns = worker->now_ns;
+	event->packet = session->packet;
 	if (type == STELLAR_EVENT_UDP_DATA) {
 		size_t length;
 
-		event.data = packet_get_payload(session->packet, &length);
-		event.data_length = (uint32_t)length;
+		event->data = packet_get_payload(session->packet, &length);
+		event->data_length = (uint32_t)length;
 	}
-	plugin_queue(worker, &event, NULL);
 }
 
 void session_stage_evict(struct worker *worker, uint32_t index)
@@ -356,7 +356,7 @@ uint32_t session_stage_lapse_block(struct worker *worker, uint32_t index)
 	if ((hot->flags & SESSION_BLOCKED_BY_POLICY) == 0 || worker->policy == NULL ||
 	    worker->table->cold[index].generation == worker->policy->generation)
 		return index;
-	plugin_wave_expect(worker, SESSION_NONE);
+	plugin_wave_end_before(worker);
 	session_stage_close(worker, index, STELLAR_CLOSED_POLICY);
 	return SESSION_NONE;
 }
@@ -369,17 +369,18 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 	uint32_t index = session_table_lookup(worker->table, &worker->keys[position],
 					      worker->hashes[position], worker->hints[position]);
 
-	if (worker->wave_count != 0)
-		plugin_wave_expect(worker, index);
 	if (index != SESSION_NONE)
 		index = session_stage_lapse_block(worker, index);
 	// Twice at most: a port reuse closes the old session, and the new one can't be a reuse.
 	for (int attempt = 0; attempt < 2; attempt++) {
 		*ret_is_new = index == SESSION_NONE;
+		if (*ret_is_new)
+			plugin_wave_end_before(worker);
 		if (*ret_is_new && open_session(worker, packet, position, &index) != 0)
 			return -ENOENT;
 		session_table_begin_change(worker->table, index);
 		session_view(worker, index, session);
+		plugin_wave_end_before_session(worker, session);
 		session->packet = packet;
 		session->direction = (uint8_t)session_table_get_direction(worker->table, index,
 									  &worker->keys[position]);
@@ -393,7 +394,7 @@ static int find_session(struct worker *worker, struct packet *packet, size_t pos
 			refuse(packet, STELLAR_DROPPED_TCP_INVALID);
 			return 0;
 		}
-		plugin_wave_expect(worker, SESSION_NONE);
+		plugin_wave_end_before(worker);
 		session_stage_close(worker, index,
 				    (uint8_t)session_hot_closing_reason(session->hot));
 		memset(session, 0, sizeof(*session));

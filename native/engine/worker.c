@@ -337,8 +337,7 @@ static void process_fragment(struct worker *worker, size_t position)
 {
 	struct packet *packet = &worker->packets[position];
 
-	if (worker->wave_count != 0)
-		plugin_wave_end(worker);
+	plugin_wave_end_before(worker);
 	if (defragment_stage(worker, position)) {
 		if (packet->is_reassembled && worker->handoff != NULL &&
 		    handoff_stage_give_datagram(worker, packet))
@@ -390,8 +389,7 @@ void worker_process_burst(struct worker *worker, uint16_t ingress_id, size_t cou
 		session_table_look_ahead(worker->table, worker->hashes, here, i, worker->hints);
 		process_packet(worker, i, clock_ns);
 	}
-	if (worker->wave_count != 0)
-		plugin_wave_end(worker);
+	plugin_wave_end_before(worker);
 	stage_send(worker);
 	packet_io_device_release(worker->engine->interfaces[ingress_id].device, worker->frames,
 				 count);

@@ -175,6 +175,8 @@ struct worker {
 	struct plugin_batch *batch; // in which the callback is, or NULL; `called` is NULL then
 	struct plugin_wave *wave; // see plugin_wave.h
 	uint32_t wave_count; // packets that wait in it
+	uint32_t wave_number; // of the one they wait in, 1 on
+	uint64_t wave_end_ns; // engine time it does not reach
 	uint64_t batching; // plugins that take batches
 	uint64_t just_failed; // of failed_closed, in the millisecond just_failed_ms; see
 			      // plugin_stage.c
@@ -379,6 +381,8 @@ void plugin_deliver(struct worker *worker, struct session *session, const struct
 void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,
 		       uint64_t plugins);
 // Queue an event of the session in hand, or of any; key: of metadata_changed, else NULL.
+// The same for the session in hand, zeroed, for the caller to fill; NULL: the queue is full.
+struct event *plugin_queue_own(struct worker *worker);
 void plugin_queue(struct worker *worker, const struct event *event, const char *key);
 // Returns 0, or -ENOSPC: counted, not queued. The bytes of a derived event are copied, and the key.
 int plugin_queue_for(struct worker *worker, uint32_t index, const struct event *event,

@@ -40,6 +40,7 @@ class Case:
     unit: str
     more_is_better: bool = True
     memory_bytes: int = 0  # for both sides, to reserve huge pages
+    command: tuple[str, ...] = ()  # in the driver's place; what it needs is built
 
 
 def refuse(message: str) -> None:
@@ -107,10 +108,10 @@ def describe_machine() -> dict[str, Any]:
 
 def run_case(case: Case) -> dict[str, Any]:
     """Run one driver and work out its row."""
-    driver = next(BUILD.glob(f"tests/bench/**/{case.driver}"))
+    command = case.command or (str(next(BUILD.glob(f"tests/bench/**/{case.driver}"))),)
     with huge_pages(case.memory_bytes) as pages:
         arguments = [argument.format(pages=pages) for argument in case.arguments]
-        done = subprocess.run([driver, *arguments], capture_output=True, text=True)
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if done.returncode != 0:
         refuse(f"{case.name}: {done.stderr.strip().splitlines()[-1:]}")
     pairs = [json.loads(line) for line in done.stdout.splitlines()]
