@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "engine/plugin_timing.h"
 #include "engine/plugin_version.h"
 #include "engine/worker.h"
 
@@ -211,13 +212,20 @@ void plugin_call(struct worker *worker, struct session *session, struct plugin_h
 
 	if (host->plugin->context_size > 0 && !plugin_open_context(worker, session, host))
 		return;
+	struct plugin_timing timing;
+	bool is_timed = plugin_timing_is_due(row);
+
 	session->block->called |= PLUGIN_BIT(host->id);
 	plugin_enter(worker, session, host);
 	row->calls++;
+	if (is_timed)
+		plugin_timing_start(&timing);
 	if (row->batch != NULL)
 		call_single(worker, session, host);
 	else
 		row->entry(session, plugin_context_get(worker, session->block, host));
+	if (is_timed)
+		plugin_timing_stop(&timing, row, 1);
 	settle_call(worker, session, host);
 }
 
@@ -225,13 +233,21 @@ void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct p
 {
 	struct plugin_row *row = &host->rows[worker->id];
 	uint32_t first = batch->position;
+	struct plugin_timing timing;
+	bool is_timed = plugin_timing_is_due(row);
 
 	plugin_enter(worker, NULL, host);
 	worker->batch = batch;
+	if (is_timed)
+		plugin_timing_start(&timing);
 	row->deliver();
+	uint32_t calls = batch->position - first + (batch->position < batch->count);
+
+	row->calls += calls;
+	if (is_timed)
+		plugin_timing_stop(&timing, row, calls);
 	worker->batch = NULL;
 	plugin_leave(worker);
-	row->calls += batch->position - first + (batch->position < batch->count);
 }
 
 void plugin_settle_entry(struct worker *worker, struct plugin_host *host,

@@ -393,6 +393,9 @@ static void add_version(struct plugin_stats *stats, const struct plugin_host *ho
 		stats->migrated += row->migrated;
 		stats->stayed += row->stayed;
 		stats->no_memory += row->no_memory;
+		stats->timed_calls += row->timed_calls;
+		stats->timed_ns += row->timed_ns;
+		stats->context_bytes += row->contexts * host->plugin->context_size;
 	}
 }
 

@@ -54,6 +54,9 @@ struct plugin_row {
 	uint64_t contexts;
 	uint64_t detached;
 	uint64_t takeovers;
+	uint64_t timed_at; // plugin_timing.h: `calls` at the last measured one
+	uint64_t timed_calls;
+	uint64_t timed_ns;
 	uint64_t migrated; // contexts of older versions, to this one
 	uint64_t stayed; // contexts that it did not take
 	uint64_t no_memory; // contexts that there was none for

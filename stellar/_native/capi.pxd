@@ -192,6 +192,9 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t detached
         uint64_t takeovers
         uint8_t enabled
+        uint64_t timed_calls
+        uint64_t timed_ns
+        uint64_t context_bytes
 
     struct session_record:
         uint64_t id

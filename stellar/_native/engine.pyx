@@ -180,6 +180,12 @@ cdef class Engine(Figures):
         self.plugins.append(plugin)
         return plugin_id
 
+    @property
+    def plugin_owners(self):
+        """What owns the code of the plugins registered with `add_plugin`."""
+        owners = [(<PluginHandle>plugin).kept[0] for plugin in self.plugins]
+        return [owner for owner in owners if owner is not None]
+
     def describe_plugin(self, uint16_t plugin_id):
         """What a plugin declares, whether it was loaded or registered."""
         cdef const capi.plugin *plugin = capi.engine_get_plugin(self.get(), plugin_id)

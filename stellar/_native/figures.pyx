@@ -164,6 +164,9 @@ cdef class Figures:
                 "detached": stats[i].detached,
                 "takeovers": stats[i].takeovers,
                 "enabled": bool(stats[i].enabled),
+                "timed_calls": stats[i].timed_calls,
+                "timed_ns": stats[i].timed_ns,
+                "context_bytes": stats[i].context_bytes,
             }
             for i in range(count)
         ]

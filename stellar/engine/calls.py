@@ -11,6 +11,7 @@ from typing import Any
 from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.config import ApplianceConfig
 from stellar.engine.figures import Figures, session_json
+from stellar.engine.plugins import plugin_memory
 from stellar.engine.server import CallError
 
 __all__ = ["Calls"]
@@ -109,7 +110,21 @@ class Calls:
         }
 
     def _plugins(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"plugins": self._stats(request)["plugins"]}
+        figures = Figures()
+        figures.add(self._engine)
+        times = figures.nanoseconds_per_call
+        memory = plugin_memory(self._engine)
+        rows = figures.to_json(time.monotonic() - self._began)["plugins"]
+        return {
+            "plugins": [
+                {
+                    **row,
+                    "nanoseconds_per_call": times.get(row["name"]),
+                    "memory_bytes": memory[row["name"]],
+                }
+                for row in rows
+            ]
+        }
 
     def _interfaces(self, request: dict[str, Any]) -> dict[str, Any]:
         devices = {each.name: each.device for each in self._config.interfaces}

@@ -16,6 +16,10 @@ _SESSIONS = (
 )  # fmt: skip
 
 
+_NUMBERS_OF_PLUGIN = ("calls", "errors", "contexts", "detached", "takeovers")
+_OF_PLUGIN = ("name", "version", *_NUMBERS_OF_PLUGIN)
+
+
 class Figures:
     """Sums the figures of one engine or, in a series of replays, of several."""
 
@@ -32,6 +36,7 @@ class Figures:
         self._decode_events: dict[str, int] = {}
         self._output = {"written": 0, "lost": 0}
         self._plugins: dict[str, dict[str, Any]] = {}
+        self._timed: dict[str, dict[str, int]] = {}
 
     def add(self, engine: Engine) -> None:
         """Add what an engine has counted."""
@@ -57,12 +62,22 @@ class Figures:
     def _add_plugin(self, stats: dict[str, Any]) -> None:
         entry = self._plugins.setdefault(
             stats["name"],
-            {**dict.fromkeys(stats, 0), "enabled": True, "counters": {}},
+            {**dict.fromkeys(_OF_PLUGIN, 0), "enabled": True, "counters": {}},
         )
         entry["name"], entry["version"] = stats["name"], stats["version"]
         entry["enabled"] = entry["enabled"] and stats["enabled"]
-        numbers = ("calls", "errors", "contexts", "detached", "takeovers")
-        _sum(entry, {name: stats[name] for name in numbers})
+        _sum(entry, {name: stats[name] for name in _NUMBERS_OF_PLUGIN})
+        timed = self._timed.setdefault(stats["name"], {})
+        _sum(timed, {name: stats[name] for name in ("timed_calls", "timed_ns")})
+
+    @property
+    def nanoseconds_per_call(self) -> dict[str, float]:
+        """Wall-clock time of a call of each plugin that was called often, from a sample."""
+        return {
+            name: round(timed["timed_ns"] / timed["timed_calls"], 1)
+            for name, timed in self._timed.items()
+            if timed["timed_calls"]
+        }
 
     @property
     def imbalance(self) -> int:
@@ -86,6 +101,7 @@ class Figures:
             "decode_events": {k: v for k, v in self._decode_events.items() if v},
             "output": dict(self._output),
             "plugins": list(self._plugins.values()),
+            "nanoseconds_per_call": self.nanoseconds_per_call,
             "seconds": round(seconds, 6),
             "packets_per_second": round(received / seconds) if seconds > 0 else 0,
         }

@@ -21,6 +21,7 @@ __all__ = [
     "add_plugins",
     "describe_plugin",
     "personality_plugin",
+    "plugin_memory",
 ]
 
 FirstFailure = Callable[[], str | None]
@@ -128,6 +129,16 @@ def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
             owner=plugin,
         )
     )
+
+
+def plugin_memory(engine: Engine) -> dict[str, int]:
+    """Bytes that each plugin keeps: its live contexts, and of Lua its states."""
+    memory: dict[str, int] = {}
+    for stats in engine.plugin_stats():
+        memory[stats["name"]] = memory.get(stats["name"], 0) + stats["context_bytes"]
+    for owner in engine.plugin_owners:
+        memory[owner.name] = memory.get(owner.name, 0) + owner.memory_bytes
+    return memory
 
 
 def describe_plugin(path: Path, settings: Settings | None = None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from stellar.scenario import (
 
 __all__ = ["ScenarioRun", "run_scenario"]
 
-_NOT_REPEATABLE = ("seconds", "packets_per_second")
+_NOT_REPEATABLE = ("seconds", "packets_per_second", "nanoseconds_per_call")
 _INTERFACE_DEFAULT = "capture"
 
 

@@ -48,6 +48,11 @@ class LuaPlugin:
     """Of the plugin's `config`: name, type, default as text, whether it is required."""
     states: tuple["LuaState", ...] = field(repr=False)
 
+    @property
+    def memory_bytes(self) -> int:
+        """What the states have allocated now. Any time."""
+        return sum(state.runtime.get_memory_used() for state in self.states)
+
     def first_failure(self) -> str | None:
         """The first error of a handler, `file:line: ...`. Not while a worker runs."""
         return next((text for state in self.states if (text := state.first_failure())), None)

@@ -30,7 +30,7 @@ KEYS = {
     "packets_from", "personality", "inline", "settings", "plugins", "variants", "events", "stats",
     "output", "holds",
 }  # fmt: skip
-NOT_REPEATABLE = ("seconds", "packets_per_second")
+NOT_REPEATABLE = ("seconds", "packets_per_second", "nanoseconds_per_call")
 
 
 @dataclass(frozen=True)

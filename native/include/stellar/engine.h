@@ -384,6 +384,9 @@ struct plugin_stats {
 	uint64_t no_memory; // contexts that there was none for
 	uint8_t enabled;
 	uint8_t reserved[7];
+	uint64_t timed_calls; // a sample of the calls, and the wall-clock ns they took
+	uint64_t timed_ns;
+	uint64_t context_bytes; // of the contexts that are live
 };
 STELLAR_PUBLIC size_t engine_get_plugin_stats(const struct engine *engine,
 					      struct plugin_stats *ret_stats, size_t count);

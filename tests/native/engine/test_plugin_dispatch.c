@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -553,6 +554,46 @@ static void test_wrong_plugins_are_refused_with_a_reason(void **state)
 	harness_close(&harness);
 }
 
+#define BUSY_NS 20000
+
+// For a while, by the clock that the engine reads.
+static void be_busy(struct harness *harness, struct session *session, void *context)
+{
+	struct timespec began;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - began.tv_sec) * 1000000000 + now.tv_nsec - began.tv_nsec < BUSY_NS);
+}
+
+static void test_one_call_of_64_is_timed(void **state)
+{
+	struct harness harness;
+	struct harness_plugin plugin;
+	struct plugin_stats stats;
+
+	harness_open(&harness, NULL);
+	harness_add_plugin(&harness, &plugin, "a", PACKET, be_busy);
+	plugin.plugin.context_size = 24;
+	harness_start(&harness);
+
+	for (int i = 0; i < 64; i++)
+		harness_send_datagram(&harness, 1000, 53, "x", false);
+	engine_get_plugin_stats(harness.engine, &stats, 1);
+	assert_int_equal(stats.timed_calls, 0);
+	for (int i = 64; i < 200; i++)
+		harness_send_datagram(&harness, 1000, 53, "x", false);
+	engine_get_plugin_stats(harness.engine, &stats, 1);
+
+	assert_int_equal(stats.calls, 200);
+	assert_int_equal(stats.timed_calls, 3);
+	assert_true(stats.timed_ns >= 3 * BUSY_NS / 2);
+	assert_int_equal(stats.context_bytes, 24);
+	harness_close(&harness);
+}
+
 static int refuse_context(struct session *session, void *context)
 {
 	return -1;
@@ -598,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_copied_metadata_is_independent_of_the_value_given),
 		cmocka_unit_test(test_plugin_that_answers_its_own_event_does_not_hold_the_worker),
 		cmocka_unit_test(test_wrong_plugins_are_refused_with_a_reason),
+		cmocka_unit_test(test_one_call_of_64_is_timed),
 		cmocka_unit_test(test_context_that_is_refused_leaves_the_session_to_the_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

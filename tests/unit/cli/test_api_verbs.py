@@ -204,4 +204,25 @@ def test_plugins_and_interfaces_are_tables(command):
     _, interfaces, _ = command(["interface", "list"])
 
     assert plugins.splitlines()[1].split()[:4] == ["firewall", "1", "yes", "9"]
+    assert plugins.splitlines()[0].split()[4:8] == ["NS/CALL", "ERRORS", "CONTEXTS", "MEMORY"]
     assert interfaces.splitlines()[1].split()[:4] == ["inside", "-", "10", "900"]
+
+
+def test_time_and_memory_of_plugins_are_figures_for_people(command, fake_engine):
+    row = {"name": "a", "nanoseconds_per_call": 41.3, "memory_bytes": 2048, "enabled": False}
+    fake_engine.answers["plugins"] = lambda request: {"ok": True, "plugins": [row]}
+
+    _, output, _ = command(["plugin", "list"])
+
+    assert output.splitlines()[1].split() == [
+        "a",
+        "-",
+        "no",
+        "-",
+        "41",
+        "-",
+        "-",
+        "2.0KiB",
+        "-",
+        "-",
+    ]

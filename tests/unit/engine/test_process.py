@@ -177,6 +177,9 @@ def test_stats_sessions_and_interfaces_are_answered(config: Path, start: Start) 
     assert stats["packets"]["received"] == 0
     assert stats["imbalance"] == 0
     assert [plugin["name"] for plugin in stats["plugins"]] == ["firewall"]
+    [firewall] = call(config, "plugins")["plugins"]
+    assert (firewall["calls"], firewall["nanoseconds_per_call"]) == (0, None)
+    assert firewall["memory_bytes"] == 0
     assert call(config, "sessions")["sessions"] == []
     assert call(config, "sessions")["cursor"] is None
     assert "expected one that a page gave" in call(config, "sessions", cursor="x")["error"]

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from stellar.engine import Engine
+from stellar.engine.plugins import add_plugin, plugin_memory
+from stellar.engine.replay import ReplayOptions, run
 from stellar.engine.scenario import ScenarioRun, run_scenario
+from stellar.lua.plugin import MEMORY_BYTES
 from stellar.scenario import PluginChoice, ScenarioError, compare, parse_pcap, parse_scenario
 
 GREETER = """\
@@ -116,3 +120,37 @@ def test_verdicts_bite_unless_told_otherwise(folder: Path) -> None:
 
     assert len(run_scenario(scenario, folder / "run").written) == 1
     assert len(run_scenario(listening, folder / "tap").written) == 9
+
+
+def test_time_of_calls_is_told_for_plugins_that_are_called_often(folder: Path) -> None:
+    text = (
+        "packets: [session: udp client > server:53, {client: hi, times: 200}]\n"
+        "run: {plugins: [packets.lua]}"
+    )
+    (folder / "packets.lua").write_text(
+        'return { name = "packets", version = "1", on = { session_packet = function() end } }'
+    )
+    scenario = parse_scenario(text, str(folder / "x.yml"))
+    run_scenario(scenario, folder / "run")
+
+    result = run(
+        ReplayOptions(
+            captures=[folder / "run" / "capture.in.pcap"], plugins=[folder / "packets.lua"]
+        )
+    )
+
+    assert 0 < result.stats["nanoseconds_per_call"]["packets"] < 1_000_000
+    assert set(result.stats["plugins"][0]) == {
+        "name", "version", "calls", "errors", "contexts", "detached", "takeovers", "enabled",
+        "counters",
+    }  # fmt: skip
+
+
+def test_memory_of_a_lua_plugin_is_that_of_its_states(folder: Path) -> None:
+    engine = Engine(workers=2)
+    add_plugin(engine, folder / "greeter.lua", workers=2)
+
+    memory = plugin_memory(engine)
+
+    engine.close()
+    assert 10_000 < memory["greeter"] < MEMORY_BYTES
