@@ -11,6 +11,8 @@ from typing import Any
 
 import lupa.luajit21 as luajit
 
+from stellar.lua.instrument import SourceError, instrument
+
 __all__ = ["MEMORY_BYTES", "LuaError", "LuaPlugin", "load_plugin"]
 
 MEMORY_BYTES = 64 << 20
@@ -57,6 +59,13 @@ class LuaPlugin:
         """The first error of a handler, `file:line: ...`. Not while a worker runs."""
         return next((text for state in self.states if (text := state.first_failure())), None)
 
+    def late_calls(self) -> int:
+        """How many calls the clock ended, not their steps. Not while a worker runs.
+
+        It differs from run to run, so it is in no statistics.
+        """
+        return sum(state.late_calls() for state in self.states)
+
 
 @dataclass(frozen=True, slots=True)
 class LuaState:
@@ -76,6 +85,10 @@ class LuaState:
         except luajit.LuaMemoryError:
             return "a plugin's memory budget is used up"
         return None if text is None else _to_text(text)
+
+    def late_calls(self) -> int:
+        """How many calls the clock ended."""
+        return int(self.loaded[-2]())
 
 
 def load_plugin(
@@ -97,11 +110,18 @@ def load_plugin(
         source = path.read_bytes()
     except OSError as error:
         raise LuaError(f"{path}: expected a readable file, found: {error.strerror}") from error
+    checked = _check_source(source, path)
     states = tuple(
-        _load_state(source, path, library, (settings or {}, settings_by_name or {}), memory_bytes)
+        _load_state(
+            (source, checked),
+            path,
+            library,
+            (settings or {}, settings_by_name or {}),
+            memory_bytes,
+        )
         for _ in range(workers)
     )
-    name, version, events, before, after, size, fail_open, _, _, load_entry, _ = states[0].loaded
+    name, version, events, before, after, size, fail_open, _, _, load_entry, *_ = states[0].loaded
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -119,8 +139,16 @@ def load_plugin(
     )
 
 
+def _check_source(source: bytes, path: Path) -> bytes:
+    """The source with the checks of the time budget; what is no Lua as it is: LuaJIT tells why."""
+    try:
+        return instrument(source) or b"="
+    except SourceError as error:
+        raise LuaError(f"{path}:{error.line}: {error}") from error
+
+
 def _load_state(
-    source: bytes,
+    sources: tuple[bytes, bytes],
     path: Path,
     library: Path,
     settings: tuple[Settings, Mapping[str, Settings]],
@@ -150,7 +178,7 @@ def _load_state(
             name="=host/host.lua",
         )
         done, *results = load(
-            source.decode(_ENCODING),
+            *(source.decode(_ENCODING) for source in sources),
             str(path).encode().decode(_ENCODING),
             runtime.table_from(_encode(settings[0])),
             runtime.table_from({k: runtime.table_from(_encode(v)) for k, v in settings[1].items()}),

@@ -6,6 +6,7 @@
 #include <stellar/expect.h>
 #include <stellar/field.h>
 #include <stellar/inject.h>
+#include <stellar/pattern.h>
 #include <stellar/plugin.h>
 #include <stellar/stream.h>
 #include <stellar/timer.h>
@@ -22,5 +23,6 @@ enum stellar_lua_constant {
 	STELLAR_LUA_TCP_CWR = STELLAR_TCP_CWR,
 	STELLAR_LUA_BATCH_FAILED = STELLAR_BATCH_FAILED,
 	STELLAR_LUA_HOLD_MAX_MS = STELLAR_HOLD_MAX_MS,
+	STELLAR_LUA_PATTERN_POSITION = STELLAR_PATTERN_POSITION,
 	STELLAR_LUA_PLUGIN_NAME_MAX = STELLAR_PLUGIN_NAME_MAX,
 };

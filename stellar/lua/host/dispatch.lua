@@ -11,6 +11,7 @@ local host = ...
 
 local ffi, C = host.ffi, host.C
 local call = host.call
+local budget = host.use("host/budget")
 local shape = host.use("host/shape")
 local sandbox = host.use("host/sandbox")
 local context = host.use("view/context")
@@ -20,12 +21,12 @@ local new_event = host.use("view/event")
 host.use("library/log")
 host.use("library/stats")
 
-local bit, collectgarbage, pcall = bit, collectgarbage, pcall
+local bit, collectgarbage, pcall, xpcall = bit, collectgarbage, pcall, xpcall
+local string_sub = string.sub -- strings' own methods are the plugin's, and take steps
 
 local RESERVE_KIB = 128
 local ERROR_MAX_BYTES = 512
 local EINVAL = 22
-local OUT_OF_MEMORY = "not enough memory" -- LuaJIT's own message
 
 local request = ffi.new("struct verdict_request")
 local dispatch = {}
@@ -54,7 +55,8 @@ end
 -- One loop for each event, of a text of its own, so that each is compiled by itself, with its
 -- handler in it. It stores its position before each call: errors and requests are of that entry.
 local LOOP = [[
-local batch, entries, call, handler, new_session, new_packet, new_event, close, ask_verdict = ...
+local batch, entries, call, handler, new_session, new_packet, new_event, close, ask_verdict,
+    begin = ...
 return function()
     for position = batch.position, batch.count - 1 do
         local entry = entries[position]
@@ -65,6 +67,7 @@ return function()
         if entry.event.packet ~= nil then
             packet = new_packet()
         end
+        begin()
         local verdict = handler(new_session(), packet, new_event())
         if call.lent ~= 0 then
             close()
@@ -83,7 +86,7 @@ end
 
 -- Whether the plugin has to be stopped for its memory. pcall: collecting may itself find none.
 local function is_out_of_memory(problem)
-    if problem == OUT_OF_MEMORY then
+    if problem == budget.OUT_OF_MEMORY then
         return true
     elseif not is_near_limit() then
         return false
@@ -118,7 +121,7 @@ end
 
 local function note_failure(text)
     if failure == nil then
-        failure = sandbox.tostring(text):sub(1, ERROR_MAX_BYTES)
+        failure = string_sub(sandbox.tostring(text), 1, ERROR_MAX_BYTES)
     end
 end
 
@@ -126,14 +129,15 @@ end
 local function guard(run, first, second)
     local done, problem = false, nil
     if not exhausted then
-        done, problem = pcall(run, first, second)
+        budget.begin()
+        done, problem = xpcall(run, budget.explain, first, second)
         close_call()
         if is_out_of_memory(problem) then
             done = false
             stop()
         end
     end
-    if not done and not pcall(note_failure, problem) then
+    if not done and not pcall(note_failure, budget.take_complaint() or problem) then
         failure = failure or "an error that has no text"
     end
     return done
@@ -153,7 +157,7 @@ end
 local function make_loop(handler)
     local chunk = assert(loadstring(LOOP, "=host/loop.lua"))
     return chunk(batch, entries, call, handler, new_session, new_packet, new_event, close_call,
-        ask_verdict)
+        ask_verdict, budget.begin)
 end
 
 local function load(plugin_host)
@@ -199,7 +203,7 @@ function dispatch.prepare(plugin, place)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
         plugin.fail_open, address_of(host.deliver), address_of(batch), address_of(host.load),
-        function() return failure ~= nil and place(failure) or nil end
+        budget.late_calls, function() return failure ~= nil and place(failure) or nil end
 end
 
 return dispatch

@@ -9,7 +9,7 @@
 -- beyond its callback is known. Pointers stay here: a plugin never holds a cdata.
 
 local ffi = require("ffi")
-local collectgarbage = collectgarbage
+local collectgarbage, gsub = collectgarbage, string.gsub -- a plugin's take steps
 
 local sources, library_path, declarations, memory_bytes = ...
 
@@ -65,6 +65,7 @@ function host.names(name_of, first)
     return names
 end
 
+local budget = host.use("host/budget")
 local sandbox = host.use("host/sandbox")
 local shape = host.use("host/shape")
 local config = host.use("host/config")
@@ -75,8 +76,8 @@ host.memory_limit_kib = collectgarbage("count") + memory_bytes / 1024
 -- "plugin:12: text" becomes "path:12: text"; what has no place in the file gets the path alone. A
 -- place in the host (the plugin's line is a tail call) says nothing to anybody.
 local function place(path, text)
-    text = text:gsub("^%l+/%l+%.lua:%d+: ", "")
-    local replaced, count = text:gsub("^plugin:(%d+:)", function(line)
+    text = gsub(text, "^%l+/%l+%.lua:%d+: ", "")
+    local replaced, count = gsub(text, "^plugin:(%d+:)", function(line)
         return path .. ":" .. line
     end)
     return count == 1 and replaced or path .. ": " .. text
@@ -93,9 +94,9 @@ local function merge(values, named)
     return values
 end
 
-local function read_plugin(source, path, values, values_by_name)
+local function read_plugin(source, checked, path, values, values_by_name)
     local environment = sandbox.environment()
-    local chunk, problem = sandbox.compile(source, environment)
+    local chunk, problem = sandbox.compile(source, checked, environment)
     if chunk == nil then
         error(problem, 0)
     end
@@ -105,16 +106,25 @@ local function read_plugin(source, path, values, values_by_name)
         plugin.configure(settings)
     end
     host.loading = false
+    budget.grant(plugin.budget)
     return config.describe(plugin.config), dispatch.prepare(plugin, function(text)
         return place(path, text)
     end)
 end
 
--- Returns true and what plugin.py's LuaPlugin says of the plugin, or false and one line.
-return function(source, path, values, values_by_name)
-    local results = { pcall(read_plugin, source, path, values, values_by_name) }
+local function name_problem(problem)
+    return (sandbox.tostring(budget.take_complaint() or problem))
+end
+
+-- checked: the source with the checks of the time budget. Returns true and what plugin.py's
+-- LuaPlugin says of the plugin, or false and one line.
+return function(source, checked, path, values, values_by_name)
+    local results = {
+        xpcall(read_plugin, budget.explain, source, checked, path, values, values_by_name),
+    }
     if not results[1] then
-        return false, place(path, sandbox.tostring(results[2]))
+        local done, text = pcall(name_problem, results[2])
+        return false, place(path, done and text or "an error that has no text")
     end
-    return unpack(results, 1, 13)
+    return unpack(results, 1, 14)
 end

@@ -7,19 +7,19 @@
 
 local host = ...
 
+local budget = host.use("host/budget")
+local list = host.use("host/list")
+local text = host.use("host/text")
+
 local debug_getmetatable = debug.getmetatable
-local string_find, string_format, string_gsub = string.find, string.format, string.gsub
-local string_rep, string_sub = string.rep, string.sub
-local table_sort = table.sort
+local string_sub = string.sub
 local raw_tostring = tostring
 
 local SOURCE_MAX_BYTES = 1048576
-local STRING_MAX_BYTES = 1048576
 local ESCAPE = "\27" -- the first byte of compiled Lua
 
 local FUNCTIONS = {
-    "assert", "error", "getmetatable", "ipairs", "pcall", "rawequal", "rawget", "rawset", "select",
-    "setmetatable", "tonumber", "type", "unpack", "xpcall",
+    "assert", "error", "getmetatable", "ipairs", "rawequal", "rawget", "rawset", "select", "type",
 }
 local LIBRARIES = {
     bit = {
@@ -31,8 +31,13 @@ local LIBRARIES = {
         "frexp", "huge", "ldexp", "log", "log10", "max", "min", "modf", "pi", "pow", "rad",
         "random", "sin", "sqrt", "tan",
     },
+    string = {}, -- see OWN
+    table = {},
+}
+-- Those that take steps of the time budget, from host/text.lua and host/list.lua.
+local OWN = {
     string = {
-        "byte", "char", "find", "gmatch", "gsub", "len", "lower", "match", "reverse", "sub",
+        "byte", "char", "find", "gmatch", "gsub", "len", "lower", "match", "rep", "reverse", "sub",
         "upper",
     },
     table = { "concat", "insert", "remove", "sort" },
@@ -59,52 +64,22 @@ function sandbox.tostring(value)
     return raw_tostring(value)
 end
 
-local function format(template, ...)
-    if string_find(string_gsub(template, "%%%%", ""), "%%[^%a]*p") ~= nil then
-        error("string.format: %p is not available in a plugin", 2)
+local function to_number(value, base)
+    if type(value) == "string" then
+        budget.step_bytes(4 * #value)
     end
-    local values, count = { ... }, select("#", ...)
-    for position = 1, count do
-        local kind = type(values[position])
-        if kind ~= "number" and kind ~= "string" then
-            values[position] = sandbox.tostring(values[position])
-        end
+    if base == nil then
+        return tonumber(value)
     end
-    return string_format(template, unpack(values, 1, count))
+    return tonumber(value, base)
 end
 
-local function repeat_text(text, count, separator)
-    local size = (#text + #(separator or "")) * count
-    if size > STRING_MAX_BYTES then
-        error("string.rep: expected at most " .. STRING_MAX_BYTES .. " bytes, found " .. size, 2)
+-- As Lua's, but for weak tables: what is in them depends on when memory was collected.
+local function set_metatable(values, metatable)
+    if type(metatable) == "table" and rawget(metatable, "__mode") ~= nil then
+        error("setmetatable: __mode is not available in a plugin", 2)
     end
-    return string_rep(text, count, separator)
-end
-
-local function comes_before(one, other)
-    if type(one) ~= type(other) then
-        return type(one) < type(other)
-    end
-    return one < other
-end
-
--- In the order of keys: LuaJIT's own order of string keys differs from run to run.
-local function ordered_pairs(values)
-    local keys = {}
-    for key in pairs(values) do
-        if type(key) ~= "number" and type(key) ~= "string" then
-            error("pairs: expected keys that are numbers or strings, found a " .. type(key), 2)
-        end
-        keys[#keys + 1] = key
-    end
-    table_sort(keys, comes_before)
-    local position = 0
-    return function()
-        repeat
-            position = position + 1
-        until keys[position] == nil or values[keys[position]] ~= nil
-        return keys[position], values[keys[position]]
-    end
+    return setmetatable(values, metatable)
 end
 
 -- A library that a plugin can't change and in which a misspelt name is an error, not nil.
@@ -129,9 +104,11 @@ local function copy_library(name)
     for _, key in ipairs(LIBRARIES[name]) do
         copy[key] = _G[name][key]
     end
+    for _, own in ipairs(OWN[name] or {}) do
+        copy[own] = (name == "string" and text or list)[own]
+    end
     if name == "string" then
-        copy.format = format
-        copy.rep = repeat_text
+        copy.format = text.new_format(sandbox.tostring)
     end
     return copy
 end
@@ -147,9 +124,14 @@ end
 -- The globals of one plugin. Reading another is an error, and so is making one.
 function sandbox.environment()
     local environment = {
-        pairs = ordered_pairs,
+        pairs = list.pairs,
+        pcall = budget.pcall,
         require = require_library,
+        setmetatable = set_metatable,
+        tonumber = to_number,
         tostring = sandbox.tostring,
+        unpack = list.unpack,
+        xpcall = budget.xpcall,
     }
     for _, name in ipairs(FUNCTIONS) do
         environment[name] = _G[name]
@@ -172,15 +154,23 @@ function sandbox.environment()
     })
 end
 
--- Returns the plugin file as a function, or nil and one line.
-function sandbox.compile(source, environment)
+-- Returns the plugin file as a function, or nil and one line. checked: the source with the checks
+-- of the time budget; what LuaJIT says of the source itself is what the developer is told.
+function sandbox.compile(source, checked, environment)
     if #source > SOURCE_MAX_BYTES then
         return nil, "expected at most " .. SOURCE_MAX_BYTES .. " bytes, found " .. #source
     end
     if string_sub(source, 1, 1) == ESCAPE then
         return nil, "expected Lua source, found bytecode"
     end
-    return load(source, "=plugin", "t", environment)
+    local chunk, problem = load(source, "=plugin", "t", environment)
+    if chunk ~= nil then
+        chunk, problem = load(checked, "=plugin", "t", environment)
+    end
+    if chunk == nil then
+        return nil, problem
+    end
+    return chunk(budget.step, budget.join)
 end
 
 return sandbox

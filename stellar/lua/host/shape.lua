@@ -9,9 +9,12 @@ local C = host.C
 local FIELDS = {
     name = "string", version = "string", config = "table", configure = "function",
     before = "table", after = "table", fail = "string", context = "table", on = "table",
+    budget = "number",
 }
 local NAME_MAX_BYTES = tonumber(C.STELLAR_LUA_PLUGIN_NAME_MAX)
 local VERSION_MAX_BYTES = 31
+
+local STEPS = host.use("host/budget").STEPS
 
 local shape = {}
 
@@ -30,7 +33,7 @@ local function check_fields(plugin)
         local kind = FIELDS[key]
         if kind == nil then
             refuse("", "a plugin's field (name, version, config, configure, before, after, fail,"
-                .. " context, on)", type(key) == "string" and key or type(key))
+                .. " context, budget, on)", type(key) == "string" and key or type(key))
         elseif type(value) ~= kind then
             refuse(key .. ": ", "a " .. kind, type(value))
         end
@@ -84,6 +87,10 @@ function shape.check(plugin)
     if plugin.fail ~= nil and plugin.fail ~= "open" and plugin.fail ~= "closed" then
         refuse("fail: ", "open or closed", plugin.fail)
     end
+    local steps = plugin.budget
+    if steps ~= nil and not (steps >= STEPS.minimum and steps <= STEPS.maximum) then
+        refuse("budget: ", STEPS.minimum .. " to " .. STEPS.maximum .. " steps", steps)
+    end
     check_names("before", plugin.before or {})
     check_names("after", plugin.after or {})
     if plugin.on == nil then
@@ -99,6 +106,7 @@ function shape.check(plugin)
         after = plugin.after or {},
         fail_open = plugin.fail == "open",
         context = plugin.context,
+        budget = plugin.budget,
         on = plugin.on,
     }
 end

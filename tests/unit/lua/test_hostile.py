@@ -19,7 +19,7 @@ def plugin(body: str) -> str:
     local calls, kept = 0, {{}}
     local function deep(n) return 1 + deep(n + 1) end
     local function nested() return pcall(nested) end
-    local function fill(list) while true do list[#list + 1] = {{}} end end
+    local function fill(list) while true do list[#list + 1] = ("x"):rep(60000) .. #list end end
     return {{ name = "hostile", version = "1", fail = "open", on = {{
         session_packet = function(session, packet, event)
             calls = calls + 1
@@ -34,7 +34,7 @@ def plugin(body: str) -> str:
         ("kept[calls] = { calls, {} }", "its memory budget is used up"),
         ('kept[calls] = ("%d of %d"):format(calls, calls)', "its memory budget is used up"),
         (
-            'if calls > 10000 then kept[calls] = ("x"):rep(2^20) .. calls end',
+            'if calls > 10000 then kept[calls] = ("x"):rep(2^16) .. calls end',
             "its memory budget is used up",
         ),
         (
