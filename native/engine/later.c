@@ -11,7 +11,6 @@
 #include <stellar/inject.h>
 #include <stellar/match.h>
 #include <stellar/rewrite.h>
-#include <stellar/timer.h>
 
 // protocol/: files.
 int file_get_name(const struct session *session, const uint8_t **ret_name, size_t *ret_length)
@@ -35,17 +34,7 @@ int file_get_hash(const struct session *session, enum stellar_file_hash hash,
 	return -ENOSYS;
 }
 
-// engine/: plugin timers, injection.
-int timer_start(struct session *session, uint32_t delay_ms)
-{
-	return -ENOSYS;
-}
-
-int timer_stop(struct session *session)
-{
-	return -ENOSYS;
-}
-
+// engine/: injection.
 int inject_rst(struct session *session, enum stellar_direction toward)
 {
 	return -ENOSYS;
@@ -104,32 +93,6 @@ int aqm_group_create(uint32_t group_id, uint64_t rate_bps, uint64_t burst_bytes)
 }
 
 int aqm_group_destroy(uint32_t group_id)
-{
-	return -ENOSYS;
-}
-
-// engine/: what plugins ask beside that.
-void *pm_session_worker_state(const struct session *session)
-{
-	return NULL;
-}
-
-uint32_t plugin_worker_get_id(const struct plugin_worker *worker)
-{
-	return 0;
-}
-
-uint64_t plugin_worker_get_time_ns(const struct plugin_worker *worker)
-{
-	return 0;
-}
-
-void plugin_worker_counter_add(struct plugin_worker *worker, int counter_id, uint64_t amount)
-{
-}
-
-int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level, const char *text,
-		      size_t length)
 {
 	return -ENOSYS;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/plugin_call.h"
+#include "engine/plugin_timers.h"
 #include "engine/worker.h"
 #include "session/metadata.h"
 
@@ -58,14 +60,6 @@ uint16_t pm_session_plugin_id(const struct session *session)
 	return host != NULL ? host->id : STELLAR_PLUGIN_NONE;
 }
 
-// Whether the handle is of the session that the plugin is called for, and none that it was lent.
-static bool is_called_for(const struct session *session)
-{
-	const struct session *called = worker_get_called(session->worker);
-
-	return called != NULL && called->index == session->index;
-}
-
 // What takes effect when the callback has returned.
 static void ask(struct worker *worker, uint32_t what, bool *ret_asked)
 {
@@ -79,7 +73,7 @@ static void ask(struct worker *worker, uint32_t what, bool *ret_asked)
 
 int pm_session_detach_me(struct session *session)
 {
-	if (!is_called_for(session))
+	if (!plugin_call_is_for(session))
 		return -EINVAL;
 	if (session->block->owner_id == session->worker->plugin->id)
 		return -EBUSY;
@@ -121,6 +115,7 @@ int pm_session_give_back(struct session *session)
 	if (host == NULL || session->block == NULL || session->block->owner_id != host->id)
 		return -EPERM;
 	session->block->owner_id = STELLAR_PLUGIN_NONE;
+	plugin_timers_let_go(session->worker, session->block);
 	return 0;
 }
 

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 
+#include "engine/plugin_timers.h"
 #include "engine/plugin_timing.h"
 #include "engine/plugin_version.h"
+#include "engine/plugin_worker.h"
 #include "engine/worker.h"
 
 int plugin_block_open(struct worker *worker, struct session *session)
@@ -63,8 +65,11 @@ static void release_claims(struct session *session, const struct plugin_host *ho
 {
 	struct plugin_block *block = session->block;
 
-	if (block->owner_id == host->id)
+	plugin_timers_stop(session->worker, block, host->id);
+	if (block->owner_id == host->id) {
 		block->owner_id = STELLAR_PLUGIN_NONE;
+		plugin_timers_let_go(session->worker, block);
+	}
 	if (!session_is_locked_by_other(session, host->id))
 		session_lock_release(session);
 }
@@ -258,6 +263,25 @@ void plugin_settle_entry(struct worker *worker, struct plugin_host *host,
 	settle_call(worker, entry->session, host);
 }
 
+void plugin_call_tick(struct worker *worker, struct plugin_host *host)
+{
+	struct plugin_row *row = &host->rows[worker->id];
+	struct plugin_worker lent = {.worker = worker, .host = host};
+
+	plugin_enter(worker, NULL, host);
+	row->tick(&lent, row->worker_state);
+	plugin_leave(worker);
+	if (worker->failed)
+		plugin_count_error(worker, host);
+}
+
+bool plugin_call_is_for(const struct session *session)
+{
+	const struct session *called = worker_get_called(session->worker);
+
+	return called != NULL && called->index == session->index;
+}
+
 bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id)
 {
 	return (worker->disabled & PLUGIN_BIT(plugin_id)) != 0;
@@ -273,6 +297,7 @@ void plugin_block_close(struct worker *worker, struct session *session)
 		free_context(worker, session,
 			     plugin_version_of(worker, block, (unsigned)__builtin_ctzll(left)));
 	session_lock_release(session);
+	plugin_timers_stop_all(worker, block);
 	stream_stage_release(worker, session);
 	slab_put(&worker->blocks, session->cold->context);
 	session->cold->context = 0;

@@ -21,6 +21,12 @@ bool plugin_is_called(const struct worker *worker, const struct plugin_block *bl
 // Call a plugin's entry for the session's event, and do what it asked for.
 void plugin_call(struct worker *worker, struct session *session, struct plugin_host *host);
 
+// Call a plugin's tick.
+void plugin_call_tick(struct worker *worker, struct plugin_host *host);
+
+// Whether a plugin is being called for this session: the handle is none that it was lent.
+bool plugin_call_is_for(const struct session *session);
+
 // No further call of the plugin, but for what lets its contexts go: its fail action holds. Workers
 // see it at their next boundary. Any thread.
 void plugin_disable(struct plugin_host *host);
@@ -40,6 +46,8 @@ void plugin_forget(struct worker *worker, struct session *session, struct plugin
 
 // One more error of a version, which may have been one too many.
 void plugin_count_error(struct worker *worker, struct plugin_host *host);
+// Whether another plugin owns the session. A lease that is over ends here.
+bool plugin_is_muted(struct worker *worker, struct plugin_block *block, uint16_t plugin_id);
 
 // Whether a plugin was disabled for its errors, as of the last boundary or in this worker.
 bool plugin_is_disabled(const struct worker *worker, uint16_t plugin_id);

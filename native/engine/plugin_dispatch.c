@@ -20,12 +20,18 @@ bool plugin_wants(const struct worker *worker, uint8_t event)
 }
 
 // A lease is over with its time, and when its owner was disabled for what it did elsewhere.
-static void expire_lease(struct worker *worker, struct plugin_block *block)
+static void expire_lease(const struct worker *worker, struct plugin_block *block)
 {
 	if (block->owner_id != STELLAR_PLUGIN_NONE &&
 	    (worker->now_ns / NS_PER_MS >= block->lease_ends_ms ||
 	     plugin_version_is_disabled(worker, plugin_version_of(worker, block, block->owner_id))))
 		block->owner_id = STELLAR_PLUGIN_NONE;
+}
+
+bool plugin_is_muted(struct worker *worker, struct plugin_block *block, uint16_t plugin_id)
+{
+	expire_lease(worker, block);
+	return block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != plugin_id;
 }
 
 // Nobody mutes it: neither itself, by detaching, nor an owner.

@@ -15,10 +15,14 @@
 
 #include "engine/plugin_call.h"
 #include "engine/plugin_derived.h"
+#include "engine/plugin_timers.h"
+#include "engine/plugin_worker.h"
 #include "engine/worker.h"
 
 static void unload(struct plugin_host *host)
 {
+	if (host->rows != NULL)
+		plugin_workers_fini(host);
 	if (host->loaded && host->plugin->unload != NULL)
 		host->plugin->unload(host, host->state);
 	if (host->library != NULL)
@@ -253,12 +257,14 @@ int plugin_host_load(struct plugin_host *host, char *error, size_t error_size)
 {
 	int result = host->plugin->load != NULL ? host->plugin->load(host, &host->state) : 0;
 
+	host->loaded = result == 0;
+	if (result == 0)
+		result = plugin_workers_init(host);
 	if (result != 0) {
 		snprintf(error, error_size, "plugin %s: does not load: %s", host->plugin->name,
 			 strerror(result < 0 ? -result : result));
 		return result < 0 ? result : -EINVAL;
 	}
-	host->loaded = true;
 	return 0;
 }
 
@@ -421,6 +427,7 @@ static void fill_stats(const struct plugin_host *host, struct plugin_stats *stat
 		add_version(stats, account->versions[number]);
 		stats->versions++;
 	}
+	plugin_timers_count(host->engine, host->id, stats);
 	stats->old_contexts = stats->contexts;
 	for (uint32_t w = 0; w < host->engine->config.worker_count; w++)
 		stats->old_contexts -= host->rows[w].contexts;

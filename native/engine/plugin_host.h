@@ -61,6 +61,8 @@ struct plugin_row {
 	uint64_t stayed; // contexts that it did not take
 	uint64_t no_memory; // contexts that there was none for
 	uint64_t values; // metadata that a function of this version frees
+	uint64_t next_tick_ms; // 0: engine time has not begun here
+	bool has_begun; // worker_init has agreed
 	uint64_t *counters; // of the account, PLUGIN_COUNTERS_MAX; NULL before the first is made
 	struct slab apart; // contexts, when host->is_apart
 } __attribute__((aligned(64)));
@@ -121,6 +123,7 @@ struct plugin_block {
 	uint32_t wave; // worker->wave_number of the last one it was in
 	uint32_t stream; // id of the session's stream record, 0: none
 	uint32_t hold; // id of its struct hold_session, 0: none
+	uint32_t first_timer; // of its plugins, see plugin_timers.h; 0: none runs
 	uint16_t lock_plugin_id;
 	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
 	uint32_t stays_serial; // of the plugin table

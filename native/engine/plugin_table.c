@@ -5,18 +5,21 @@
 #include <stdlib.h>
 
 #include "engine/plugin_derived.h"
+#include "engine/plugin_timers.h"
 #include "engine/worker.h"
 
 #define EVENTS_OF_STREAMS \
 	(STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_DATA) | STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_GAP) | \
 	 STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_OVERLAP))
-#define EVENTS_AT_THE_ENDS \
+// What a plugin gets of a bypassed session, too.
+#define EVENTS_OF_BYPASSED \
 	(STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_OPENING) | \
+	 STELLAR_EVENT_BIT(STELLAR_EVENT_TIMER) | \
 	 STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_CLOSING))
 
 bool plugin_is_watching(uint64_t events)
 {
-	return (events & ~EVENTS_AT_THE_ENDS) != 0;
+	return (events & ~EVENTS_OF_BYPASSED) != 0;
 }
 
 static void add_needs(struct plugin_table *table, uint64_t plugin, uint64_t events)
@@ -122,6 +125,7 @@ static void take_up(struct worker *worker, const struct plugin_table *table)
 		recorder_plugin(worker, (uint16_t)id);
 		policy_commit_version(worker, table->plugins[id]);
 	}
+	plugin_timers_follow(worker);
 	stream_stage_follow(worker);
 	atomic_store_explicit(&worker->plugins_followed, table, memory_order_release);
 }

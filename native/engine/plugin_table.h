@@ -25,7 +25,7 @@ struct worker;
 struct plugin_table {
 	uint64_t interest[STELLAR_EVENT_COUNT]; // plugins that need an event
 	uint64_t interested; // in anything
-	uint64_t watching; // interested in what comes between opening and closing
+	uint64_t watching; // interested in what packets between opening and closing bring
 	uint64_t stream_interest; // in the bytes of TCP sessions
 	struct plugin_host *plugins[STELLAR_PLUGINS_MAX]; // by id: the version in force
 	size_t plugin_count;

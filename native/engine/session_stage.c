@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/icmp_stage.h"
+#include "engine/plugin_timers.h"
 #include "engine/plugin_wave.h"
 #include "engine/tunnel_stage.h"
 #include "engine/worker.h"
@@ -114,7 +115,10 @@ void session_stage_advance(struct worker *worker, uint64_t time_ns)
 {
 	if (time_ns < worker->now_ns)
 		time_ns = worker->now_ns;
-	expire_holds(worker, time_ns / NS_PER_MS);
+	if (worker->timers != NULL)
+		plugin_timers_advance(worker, time_ns / NS_PER_MS);
+	else
+		expire_holds(worker, time_ns / NS_PER_MS);
 	session_table_advance(worker->table, time_ns / NS_PER_MS);
 	worker->now_ns = time_ns;
 	worker->table->memory.marks->now_ns = time_ns;

@@ -41,6 +41,7 @@ struct spread_replay {
 	bool reads; // the reader's thread is there
 	bool finishing; // this round is the last: close what is left
 	bool finished;
+	uint64_t start_ns; // of the first packet; 0: none was read
 	uint64_t end_ns; // of the round
 	uint64_t order; // of the last packet
 	uint32_t count;
@@ -193,6 +194,9 @@ static void judge_part(struct worker *worker, struct spread_replay *replay)
 	struct item *items[STELLAR_BURST_MAX];
 	uint32_t done = 0;
 
+	// Time begins for all at once.
+	worker->order = ORDER_TIMERS;
+	session_stage_advance(worker, replay->start_ns);
 	while (done < place->count) {
 		size_t count = 0;
 
@@ -364,6 +368,8 @@ static void read_packet(struct spread_replay *replay, const struct frame *frame,
 	reader->order = ORDER_TIMERS;
 	defragment_stage_advance(reader, frame->time_ns);
 	raise_stats(replay, reader->now_ns);
+	if (replay->order == 0)
+		replay->start_ns = reader->now_ns;
 	reader->order = ++replay->order;
 	stage_decode(reader, packet, frame, ingress_id);
 	stage_receive(reader, packet);

@@ -11,6 +11,7 @@
 #include "engine/worker.h"
 
 #include "engine/handoff_stage.h"
+#include "engine/plugin_timers.h"
 #include "engine/plugin_wave.h"
 #include "engine/spread_replay.h"
 
@@ -138,7 +139,7 @@ int worker_create(struct engine *engine, uint32_t id, struct worker **ret_worker
 	    handoff_stage_init(worker) != 0 || opening_guard_init(worker) != 0 ||
 	    create_or_resume_table(worker) != 0 || create_expectations(worker) != 0 ||
 	    defragment_stage_create(worker) != 0 || hold_stage_create(worker) != 0 ||
-	    create_texts(worker) != 0) {
+	    create_texts(worker) != 0 || plugin_timers_create(worker) != 0) {
 		worker_destroy(worker);
 		return -ENOMEM;
 	}
@@ -155,6 +156,7 @@ void worker_destroy(struct worker *worker)
 	plugin_wave_fini(worker);
 	slab_fini(&worker->blocks);
 	expectations_fini(&worker->expectations);
+	plugin_timers_destroy(worker);
 	opening_guard_fini(&worker->opening);
 	free(worker->tx);
 	free(worker->replies);

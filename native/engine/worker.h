@@ -190,6 +190,7 @@ struct worker {
 	uint32_t lock_oldest; // block ids, 0: none; see session_lock.c
 	uint32_t lock_newest;
 	struct expectations expectations;
+	struct plugin_timers *timers; // NULL: no plugin has use for them
 
 	struct policy_set *policy;
 	_Atomic(struct policy_set *) policy_committed;

@@ -191,6 +191,8 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t contexts
         uint64_t detached
         uint64_t takeovers
+        uint64_t timers
+        uint64_t timers_refused
         uint8_t enabled
         uint64_t timed_calls
         uint64_t timed_ns

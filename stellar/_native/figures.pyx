@@ -163,6 +163,8 @@ cdef class Figures:
                 "contexts": stats[i].contexts,
                 "detached": stats[i].detached,
                 "takeovers": stats[i].takeovers,
+                "timers": stats[i].timers,
+                "timers_refused": stats[i].timers_refused,
                 "enabled": bool(stats[i].enabled),
                 "timed_calls": stats[i].timed_calls,
                 "timed_ns": stats[i].timed_ns,

@@ -16,7 +16,9 @@ _SESSIONS = (
 )  # fmt: skip
 
 
-_NUMBERS_OF_PLUGIN = ("calls", "errors", "contexts", "detached", "takeovers")
+_NUMBERS_OF_PLUGIN = (
+    "calls", "errors", "contexts", "detached", "takeovers", "timers", "timers_refused",
+)  # fmt: skip
 _OF_PLUGIN = ("name", "version", *_NUMBERS_OF_PLUGIN)
 
 

@@ -87,6 +87,7 @@ _TOTALS_BY_ENTRY = (
     ("plugins", "errors", "stellar_plugin_errors", "plugin"),
     ("plugins", "detached", "stellar_plugin_detached_sessions", "plugin"),
     ("plugins", "takeovers", "stellar_plugin_takeovers", "plugin"),
+    ("plugins", "timers_refused", "stellar_plugin_refused_timers", "plugin"),
 )
 
 

@@ -382,6 +382,8 @@ struct plugin_stats {
 	uint64_t migrated; // contexts that a version took over from an older one
 	uint64_t stayed; // contexts that it did not take
 	uint64_t no_memory; // contexts that there was none for
+	uint64_t timers; // running now
+	uint64_t timers_refused; // for the limit plugin_timers, or no memory
 	uint8_t enabled;
 	uint8_t reserved[7];
 	uint64_t timed_calls; // a sample of the calls, and the wall-clock ns they took

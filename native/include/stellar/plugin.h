@@ -101,9 +101,11 @@ struct plugin {
 			   void **ret_worker_state);
 	void (*worker_fini)(struct plugin_host *host, void *state, void *worker_state);
 
-	// Called on each worker every tick_ms of engine time (0: never; at least 1), first tick_ms
-	// after its first packet. Times that pass at once, because no packet came, are one call, at
-	// the last of them. There is no session: what takes one is not for it. Worker thread.
+	// Called on each worker every tick_ms of engine time (0: never), first tick_ms after that
+	// began: with the first packet in replay, with the worker when live. Times that pass at
+	// once, because no packet came, are one call, at the last of them. A tick comes before
+	// timers and sessions that are due in the same millisecond; several in plugin order. There
+	// is no session: what takes one is not for it. Worker thread.
 	uint32_t tick_ms;
 	uint32_t reserved_2;
 	void (*tick)(struct plugin_worker *worker, void *worker_state);
@@ -184,6 +186,9 @@ STELLAR_PUBLIC uint32_t plugin_worker_get_id(const struct plugin_worker *worker)
 STELLAR_PUBLIC uint64_t plugin_worker_get_time_ns(const struct plugin_worker *worker);
 STELLAR_PUBLIC void plugin_worker_counter_add(struct plugin_worker *worker, int counter_id,
 					      uint64_t amount);
+// Report that this tick failed: counted, and after STELLAR_PLUGIN_ERRORS_MAX errors on one worker
+// the plugin is disabled with its fail action.
+STELLAR_PUBLIC void plugin_worker_fail(struct plugin_worker *worker);
 // As session_log (log.h), of no session.
 STELLAR_PUBLIC int plugin_worker_log(struct plugin_worker *worker, enum stellar_log_level level,
 				     const char *text, size_t length);

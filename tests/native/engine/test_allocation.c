@@ -20,6 +20,7 @@
 #include <stellar/engine.h>
 #include <stellar/expect.h>
 #include <stellar/stream.h>
+#include <stellar/timer.h>
 #include <zlib.h>
 
 #define RUNS_MAX 500
@@ -174,12 +175,32 @@ static void enter(struct session *session, void *context)
 		session_copy_metadata(session, "colour", "red", 4);
 	if (event->type == STELLAR_EVENT_SESSION_OPENING)
 		session_log(session, STELLAR_LOG_INFO, "seen", 4);
+	if (event->type == STELLAR_EVENT_SESSION_OPENING)
+		timer_start(session, 1500);
 	if (event->type == STELLAR_EVENT_UDP_DATA)
 		expect_answer(session);
 	// Bytes are kept until there are enough of them.
 	if (event->type == STELLAR_EVENT_TCP_DATA &&
 	    stream_peek(session, STELLAR_FORWARD, &data, &length) == 0 && length > 64)
 		stream_skip(session, STELLAR_FORWARD, 64);
+}
+
+static int worker_init(struct plugin_host *host, void *state, uint32_t worker_id,
+		       void **ret_worker_state)
+{
+	*ret_worker_state = malloc(16);
+	return *ret_worker_state != NULL ? 0 : -ENOMEM;
+}
+
+static void worker_fini(struct plugin_host *host, void *state, void *worker_state)
+{
+	free(worker_state);
+}
+
+static void tick(struct plugin_worker *worker, void *worker_state)
+{
+	plugin_worker_counter_add(worker, 0, 1);
+	plugin_worker_log(worker, STELLAR_LOG_INFO, "second", 6);
 }
 
 static int prepare(struct plugin_host *host, void *state, const void *policy, size_t size,
@@ -203,7 +224,7 @@ static const struct plugin plugin = {
 	.version = "1",
 	.events = EVENT(SESSION_OPENING) | EVENT(SESSION_PACKET) | EVENT(METADATA_CHANGED) |
 		  EVENT(SESSION_CLOSING) | EVENT(UDP_DATA) | EVENT(TCP_DATA) | EVENT(TCP_GAP) |
-		  EVENT(CHILD_OPENING),
+		  EVENT(CHILD_OPENING) | EVENT(TIMER),
 	.context_size = sizeof(void *),
 	.load = load,
 	.context_init = context_init,
@@ -211,6 +232,10 @@ static const struct plugin plugin = {
 	.entry = enter,
 	.policy_prepare = prepare,
 	.policy_retire = retire,
+	.worker_init = worker_init,
+	.worker_fini = worker_fini,
+	.tick_ms = 1000,
+	.tick = tick,
 };
 
 // What a run reads and writes.
@@ -485,6 +510,7 @@ struct figures {
 	struct packet_stats packets;
 	struct session_stats sessions;
 	struct stream_stats streams;
+	struct plugin_stats plugin;
 };
 
 // worker_count: more than one are made, and not run. Returns 0 or the error of the first call that
@@ -514,6 +540,7 @@ static int replay(uint32_t worker_count, struct figures *ret_figures, char *erro
 		engine_get_packet_stats(engine, &ret_figures->packets);
 		engine_get_session_stats(engine, &ret_figures->sessions);
 		engine_get_stream_stats(engine, &ret_figures->streams);
+		engine_get_plugin_stats(engine, &ret_figures->plugin, 1);
 	}
 	engine_destroy(engine);
 	return result;
@@ -524,6 +551,7 @@ struct outcome {
 	int refused; // runs
 	int lossy;
 	int unheard; // runs in which a session's bytes could not be put in order
+	int timerless; // runs in which a timer could not be had
 };
 
 // lasts: what is asked for after the one that failed is not given either.
@@ -557,12 +585,14 @@ static void fail_each_allocation(uint32_t worker_count, bool lasts, struct outco
 		assert_int_equal(figures->sessions.opening, 0);
 		assert_int_equal(figures->streams.active, 0);
 		assert_int_equal(figures->streams.held_bytes, 0);
+		assert_int_equal(figures->plugin.timers, 0);
 		if (!has_failed)
 			assert_int_equal(result, 0);
 		ret_outcome->refused += result < 0;
 		ret_outcome->lossy +=
 			result == 0 && figures->packets.forwarded < PLAIN_FRAMES + MIXED_FRAMES;
 		ret_outcome->unheard += figures->streams.no_memory > 0;
+		ret_outcome->timerless += figures->plugin.timers_refused > 0;
 	}
 }
 
@@ -582,6 +612,7 @@ static void check_replay(bool lasts)
 	assert_true(outcome.refused > 10);
 	assert_true(outcome.lossy > 0);
 	assert_true(outcome.unheard > 0);
+	assert_true(outcome.timerless > 0);
 }
 
 static void test_replay_survives_the_failure_of_any_allocation(void **state)
