@@ -16,7 +16,8 @@
 
 bool plugin_wants(const struct worker *worker, uint8_t event)
 {
-	return worker->plugins->interest[event] != 0;
+	return worker->plugins->interest[event] != 0 ||
+	       (worker->observers.events & STELLAR_EVENT_BIT(event)) != 0;
 }
 
 // A lease is over with its time, and when its owner was disabled for what it did elsewhere.
@@ -86,6 +87,8 @@ void plugin_deliver(struct worker *worker, struct session *session, const struct
 {
 	plugin_count_event(worker, event);
 	plugin_deliver_to(worker, session, event, UINT64_MAX);
+	if ((worker->observers.events & STELLAR_EVENT_BIT(event->type)) != 0)
+		observer_write(worker, session, event);
 }
 
 void plugin_deliver_to(struct worker *worker, struct session *session, const struct event *event,

@@ -11,6 +11,10 @@
 #include "engine/plugin_call.h"
 #include "engine/plugin_version.h"
 
+// What observers hear one by one.
+#define WAVE_EVENTS \
+	(STELLAR_EVENT_BIT(STELLAR_EVENT_SESSION_PACKET) | \
+	 STELLAR_EVENT_BIT(STELLAR_EVENT_UDP_DATA))
 #define LOCKS_MAX 65536u
 #define BIT(id) (UINT64_C(1) << (id))
 
@@ -101,6 +105,7 @@ void plugin_wave_prepare(struct worker *worker)
 	}
 	worker->wave->is_possible =
 		worker->batching != 0 && !engine->config.tunnel_parents &&
+		(worker->observers.events & WAVE_EVENTS) == 0 &&
 		!plugin_wants(worker, STELLAR_EVENT_METADATA_CHANGED) &&
 		!plugin_wants(worker, STELLAR_EVENT_DERIVED) &&
 		worker->lock_count + STELLAR_BURST_MAX <= LOCKS_MAX &&

@@ -190,6 +190,8 @@ static void raise(struct worker *worker, struct session *session, struct event *
 	event->packet = session->packet;
 	worker->ledger.events[event->type]++;
 	plugin_deliver_to(worker, session, event, ~shelf->done);
+	if ((worker->observers.events & STELLAR_EVENT_BIT(event->type)) != 0)
+		observer_write(worker, session, event);
 	plugin_drain(worker, session, queued);
 }
 
@@ -246,6 +248,8 @@ static void deliver_data(struct worker *worker, struct session *session, uint8_t
 		plugin_deliver_to(worker, session, &event, ~direction->shelf.done);
 	else
 		deliver_one_by_one(worker, session, &event);
+	if ((worker->observers.events & STELLAR_EVENT_BIT(STELLAR_EVENT_TCP_DATA)) != 0)
+		observer_write(worker, session, &event);
 	plugin_drain(worker, session, queued);
 	stage->chunk = NULL;
 	direction->delivered = chunk.offset + chunk.length;

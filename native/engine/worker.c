@@ -154,6 +154,7 @@ void worker_destroy(struct worker *worker)
 	session_table_destroy(worker->table);
 	stream_stage_fini(worker);
 	plugin_wave_fini(worker);
+	observers_end(&worker->observers);
 	slab_fini(&worker->blocks);
 	expectations_fini(&worker->expectations);
 	plugin_timers_destroy(worker);

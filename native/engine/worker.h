@@ -26,6 +26,7 @@
 #include "engine/handoff.h"
 #include "engine/defragment_stage.h"
 #include "engine/hold.h"
+#include "engine/observer.h"
 #include "engine/opening_guard.h"
 #include "engine/output.h"
 #include "engine/plugin_derived.h"
@@ -184,6 +185,7 @@ struct worker {
 	bool in_hand; // packets[0] is between worker_rx and aqm_enqueue
 
 	struct stream_stage stream;
+	struct observers observers;
 
 	struct slab blocks; // struct plugin_block of sessions, by session_cold.context
 	uint32_t lock_count;
@@ -252,6 +254,7 @@ struct engine {
 	char *session_directories[SESSION_DIRECTORIES_MAX];
 	uint32_t session_directory_count;
 	struct watchdog watchdog;
+	bool has_observer[STELLAR_OBSERVERS_MAX];
 	struct warm_restart *restart; // NULL: sessions end with the process
 	bool has_own_seed; // of the hash: not a random one
 	_Atomic bool hand_over; // stop, but leave the sessions to a successor

@@ -226,6 +226,7 @@ cdef extern from "stellar/engine.h" nogil:
     enum: STELLAR_EVE_STATS
     enum: STELLAR_EVE_PLUGIN
     enum: STELLAR_PLUGINS_MAX
+    enum: STELLAR_WORKERS_MAX
 
     struct plugin_batch:
         pass
@@ -332,3 +333,10 @@ cdef extern from "stellar/engine.h" nogil:
     const char *engine_get_interface_error(const engine *engine, uint16_t interface_id)
     int engine_list_sessions(engine *engine, uint32_t worker_id, uint64_t *cursor,
                              session_record *ret_records, size_t count)
+
+cdef extern from "stellar/observer.h" nogil:
+    enum: STELLAR_OBSERVERS_MAX
+
+    int engine_add_observer(engine *engine, uint64_t events, uint32_t capacity, int *ret_fds)
+    int engine_remove_observer(engine *engine, int observer_id)
+    uint64_t engine_get_observer_lost(const engine *engine)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One `Engine` owns one `struct engine`."""
 
+from libc.errno cimport EINVAL
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -81,6 +82,7 @@ cdef class Engine(Figures):
 
     cdef list plugins  # what registered plugins point to must outlive the engine
     cdef int running
+    cdef readonly int workers
 
     def __cinit__(self, *, int workers=1, int burst_size=64, uint64_t session_capacity=1 << 20,
                   full_action="evict_embryonic", bint verify_checksums=True, bint inline=False,
@@ -93,6 +95,7 @@ cdef class Engine(Figures):
         error[0] = 0
         capi.engine_config_init(&config)
         config.worker_count = workers
+        self.workers = max(workers, 1)
         config.burst_size = burst_size
         config.session_capacity = session_capacity
         config.full_action = _FULL_ACTIONS[full_action]
@@ -291,6 +294,24 @@ cdef class Engine(Figures):
     def start_watchdog(self, uint32_t stuck_ms):
         """End the process when a worker comes to no burst boundary for so long."""
         check(capi.engine_start_watchdog(self.get(), stuck_ms), NULL, EngineStateError)
+
+    def add_observer(self, events, uint32_t capacity):
+        """Tell an observer of events; returns its id and a descriptor for each worker's ring."""
+        cdef int descriptors[capi.STELLAR_WORKERS_MAX]
+        cdef uint64_t mask = 0
+        cdef int observer_id
+        known = names()["event"]
+        for event in events:
+            if event not in known:
+                raise StellarError(f"there is no event {event}", EINVAL)
+            mask |= (<uint64_t>1) << <int>known.index(event)
+        observer_id = check(capi.engine_add_observer(self.get(), mask, capacity, descriptors),
+                            NULL, StellarError)
+        return observer_id, [descriptors[i] for i in range(self.workers)]
+
+    def remove_observer(self, int observer_id):
+        """End an observer's rings."""
+        check(capi.engine_remove_observer(self.get(), observer_id), NULL, StellarError)
 
     @property
     def resume_line(self):

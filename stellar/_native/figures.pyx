@@ -149,6 +149,11 @@ cdef class Figures:
         capi.engine_get_output_stats(self.get(), &written, &lost)
         return {"written": written, "lost": lost}
 
+    @property
+    def observer_lost(self):
+        """Events that observers have lost."""
+        return capi.engine_get_observer_lost(self.get())
+
     def plugin_stats(self):
         """Figures of each plugin in order of execution."""
         cdef capi.plugin_stats stats[capi.STELLAR_PLUGINS_MAX]

@@ -35,6 +35,7 @@ class Verb:
 VERBS = (
     Verb(("run",), "run the appliance: engine and control daemon"),
     Verb(("replay",), "run captures through the engine, offline"),
+    Verb(("observe",), "give the running appliance's events to a Python file, in batches"),
     Verb(("policy", "check"), "say what is wrong with a policy, if anything"),
     Verb(("policy", "render"), "print the policy that a template makes"),
     Verb(("policy", "apply"), "put a policy in force"),

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from stellar.cli.failure import CommandError, ExitCode
 from stellar.cli.policy_file import open_policy_file
 from stellar.cli.recording import replay_recording
 from stellar.cli.stats import print_stats
+from stellar.control.observers import ObserverFailed, watch
 from stellar.engine import limit_defaults, names
 from stellar.engine.plugins import personality_plugin
 from stellar.engine.replay import EVENT_TYPES, ReplayOptions
@@ -65,6 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", type=Path, action="append", default=[], metavar="F", help=".so or .lua; again"
     )
+    parser.add_argument(
+        "--observer", type=Path, action="append", default=[], metavar="F",
+        help="Python file that gets events in batches, in a process of its own; again",
+    )  # fmt: skip
     parser.add_argument("--inline", action="store_true", help="verdicts bite: drops do not leave")
     parser.add_argument(
         "--checksums",
@@ -126,7 +132,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.until is not None:
         raise _usage("--until: expected a recording, found captures")
     _refuse_what_is_not_there(arguments)
-    result = run_replay(_options(arguments))
+    try:
+        result = run_replay(_options(arguments))
+    except ObserverFailed as error:
+        raise CommandError(str(error)) from error
     _write_stats(result.stats, stats_target, is_quiet=arguments.events == "-")
     for problem in result.problems + result.plugin_failures:
         print(problem, file=sys.stderr)
@@ -160,6 +169,7 @@ def _options(arguments: argparse.Namespace) -> ReplayOptions:
         events=arguments.events,
         event_types=_parse_event_types(arguments.event_types or ",".join(EVENT_TYPES)),
         write=arguments.write,
+        watch=partial(watch, arguments.observer) if arguments.observer else None,
     )
 
 

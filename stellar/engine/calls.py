@@ -11,8 +11,9 @@ from typing import Any
 from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.config import ApplianceConfig
 from stellar.engine.figures import Figures, session_json
+from stellar.engine.observers import observe
 from stellar.engine.plugins import plugin_memory
-from stellar.engine.server import CallError
+from stellar.engine.server import Attachment, CallError
 
 __all__ = ["Calls"]
 
@@ -26,7 +27,7 @@ class Calls:
         self._engine = engine
         self._config = config
         self._began = time.monotonic()
-        self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any] | Attachment]] = {
             "ping": self._ping,
             "stats": self._stats,
             "policy_apply": self._policy_apply,
@@ -34,10 +35,11 @@ class Calls:
             "plugins": self._plugins,
             "interfaces": self._interfaces,
             "reopen_events": self._reopen_events,
+            "observe": self._observe,
             "stop": self._stop,
         }
 
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, request: dict[str, Any]) -> dict[str, Any] | Attachment:
         """The response to a request, without `ok`; raises CallError."""
         call = self._calls.get(str(request.get("call")))
         if call is None:
@@ -134,6 +136,9 @@ class Calls:
     def _reopen_events(self, request: dict[str, Any]) -> dict[str, Any]:
         self._engine.reopen_events()
         return {}
+
+    def _observe(self, request: dict[str, Any]) -> Attachment:
+        return observe(self._engine, request)
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         os.kill(os.getpid(), 15)

@@ -37,6 +37,7 @@ class Figures:
         self._derived_events: dict[str, int] = {}
         self._decode_events: dict[str, int] = {}
         self._output = {"written": 0, "lost": 0}
+        self._observer_lost = 0
         self._plugins: dict[str, dict[str, Any]] = {}
         self._timed: dict[str, dict[str, int]] = {}
 
@@ -56,6 +57,7 @@ class Figures:
         _sum(self._derived_events, engine.derived_event_counts())
         _sum(self._decode_events, engine.decode_event_counts())
         _sum(self._output, engine.output_stats())
+        self._observer_lost += engine.observer_lost
         for plugin in engine.plugin_stats():
             self._add_plugin(plugin)
         for plugin_name, name, value in engine.plugin_counters():
@@ -102,6 +104,7 @@ class Figures:
             "derived_events": dict(self._derived_events),
             "decode_events": {k: v for k, v in self._decode_events.items() if v},
             "output": dict(self._output),
+            "observers": {"lost": self._observer_lost},
             "plugins": list(self._plugins.values()),
             "nanoseconds_per_call": self.nanoseconds_per_call,
             "seconds": round(seconds, 6),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import stellar
 from stellar.engine import Engine, PluginError, PluginHandle
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ PluginSettings = Mapping[str, Settings]
 """Settings of several plugins, by their names or those of their files, without suffix."""
 
 _SESSIONS_MIN = 64
-_PACKAGE = Path(stellar.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 LIBRARY = _PACKAGE / "_native" / "libstellar.so"
 PKG_CONFIG_PATH = _PACKAGE / "pkgconfig"
 """Where `stellar.pc` lies, for plugins in C."""

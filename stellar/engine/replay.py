@@ -7,7 +7,8 @@ Called by `stellar replay` and by programs. It compiles nothing: a policy comes 
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class ReplayOptions:
     events: str | None = None
     """Path of EVE JSON lines, `-` for standard output; the file is written anew."""
     event_types: Sequence[str] = EVENT_TYPES
+    watch: Callable[[Engine], AbstractContextManager[None]] | None = None
+    """Called with each engine that has started; left when its run is over."""
     write: Path | None = None
     """Capture of what was forwarded and generated; only with one capture to read. With
     `interfaces` a folder: each has its own, NAME.pcap."""
@@ -151,7 +154,9 @@ def _run_one(engine: Engine, captures: Mapping[str, Path], options: ReplayOption
     engine.start()
     if options.policy_image is not None:
         engine.apply_policy(options.policy_image)
-    if _run_workers(engine, options.workers):
+    with options.watch(engine) if options.watch is not None else nullcontext():
+        is_whole = _run_workers(engine, options.workers)
+    if is_whole:
         return None
     problems = (engine.interface_error(interface) for interface in interfaces)
     return next((problem for problem in problems if problem), "a capture is cut")

@@ -10,10 +10,12 @@ import os
 import selectors
 import socket
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["CallError", "CallServer"]
+__all__ = ["Attachment", "CallError", "CallServer"]
 
 _REQUEST_BYTES_MAX = 1 << 20
 _SEND_TIMEOUT_SEC = 5.0
@@ -27,8 +29,19 @@ class CallError(Exception):
         self.errno = errno
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An answer with descriptors, for as long as the connection stands."""
+
+    response: dict[str, Any]
+    descriptors: list[int]
+    """Closed when they are sent."""
+    on_end: Callable[[], None]
+    """Called when the connection has ended."""
+
+
 class _Answers(Protocol):
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]: ...
+    def answer(self, request: dict[str, Any]) -> dict[str, Any] | Attachment: ...
 
 
 class CallServer:
@@ -39,6 +52,7 @@ class CallServer:
         self._path = path
         self._selector = selectors.DefaultSelector()
         self._buffers: dict[socket.socket, bytes] = {}
+        self._on_end: dict[socket.socket, list[Callable[[], None]]] = {}
         self._wake_read, self._wake_write = socket.socketpair()
         self._wake_write.setblocking(False)
         self._asked = False
@@ -99,6 +113,8 @@ class CallServer:
         self._selector.unregister(peer)
         del self._buffers[peer]
         peer.close()
+        for on_end in self._on_end.pop(peer, []):
+            on_end()
 
     def _read(self, peer: socket.socket) -> None:
         try:
@@ -112,12 +128,24 @@ class CallServer:
         *lines, self._buffers[peer] = self._buffers[peer].split(b"\n")
         for line in lines:
             try:
-                peer.sendall(json.dumps(self._answer(line)).encode() + b"\n")
+                self._send(peer, self._answer(line))
             except OSError:
                 self._close(peer)
                 return
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
+    def _send(self, peer: socket.socket, answer: dict[str, Any] | Attachment) -> None:
+        if not isinstance(answer, Attachment):
+            peer.sendall(json.dumps(answer).encode() + b"\n")
+            return
+        self._on_end.setdefault(peer, []).append(answer.on_end)
+        line = json.dumps({"ok": True, **answer.response}).encode() + b"\n"
+        try:
+            socket.send_fds(peer, [line], answer.descriptors)
+        finally:
+            for descriptor in answer.descriptors:
+                os.close(descriptor)
+
+    def _answer(self, line: bytes) -> dict[str, Any] | Attachment:
         try:
             request = json.loads(line)
             if not isinstance(request, dict):
@@ -125,6 +153,7 @@ class CallServer:
         except ValueError as error:
             return {"ok": False, "error": f"request: {error}", "errno": 0}
         try:
-            return {"ok": True, **self._calls.answer(request)}
+            answer = self._calls.answer(request)
+            return answer if isinstance(answer, Attachment) else {"ok": True, **answer}
         except CallError as error:
             return {"ok": False, "error": str(error), "errno": error.errno}

@@ -46,7 +46,7 @@ LIBC = {
 
 # What a folder of stellar/ may import of the others.
 PYTHON_ARROWS = {
-    "": set(),
+    "": {"engine", "personality"},
     "_native": set(),
     "engine": {"_native", "lua", "telemetry", "scenario"},
     "lua": set(),
@@ -54,8 +54,9 @@ PYTHON_ARROWS = {
     "personality": {"policy"},
     "scenario": set(),
     "telemetry": set(),
+    "observer": set(),
     "control": {"engine", "policy", "personality", "telemetry"},
-    "cli": {"engine", "policy", "personality", "control", "scenario"},
+    "cli": {"engine", "policy", "personality", "control", "observer", "scenario"},
 }
 
 PURE = ("stellar/policy/", "stellar/personality/", "stellar/scenario/")

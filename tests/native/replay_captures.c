@@ -230,7 +230,7 @@ int main(int argc, char **argv)
 	int failed = 0;
 
 	for (uint32_t event = 0; event < STELLAR_EVENT_COUNT; event++) {
-		if (stellar_event_is_raised(event))
+		if (stellar_event_is_raised(event) && event != STELLAR_EVENT_DERIVED)
 			listener.events |= STELLAR_EVENT_BIT(event);
 	}
 	for (int index = 1; index < argc; index++)
