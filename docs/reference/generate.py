@@ -57,8 +57,9 @@ def events() -> str:
     ]  # fmt: skip
     for name, enumerator, raised, sentence in rows:
         later = "" if raised == "1" else "; **not in this version**"
+        lua = 'on["plugin.event"]' if name == "derived" else f"on.{name}"
         lines.append(
-            f"| `{name}` | `STELLAR_EVENT_{enumerator}` | `on.{name}` | {cell(sentence)}{later} |"
+            f"| `{name}` | `STELLAR_EVENT_{enumerator}` | `{lua}` | {cell(sentence)}{later} |"
         )
     lines += [
         "",

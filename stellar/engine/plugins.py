@@ -124,6 +124,8 @@ def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
             after=plugin.after,
             context_size=plugin.context_size,
             fail_open=plugin.fail_open,
+            raises=plugin.raises,
+            hears=plugin.hears,
             load_entry=plugin.load_entry,
             owner=plugin,
         )

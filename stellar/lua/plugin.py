@@ -46,6 +46,10 @@ class LuaPlugin:
     """One a worker: addresses by their names in `struct plugin_entries`."""
     load_entry: int
     """Address of `int (struct plugin_host *, void **)`, for all workers."""
+    raises: tuple[str, ...]
+    """Derived events, by their own names."""
+    hears: tuple[str, ...]
+    """Derived events of others, `plugin.event`."""
     settings: tuple[tuple[str, str, str, bool], ...]
     """Of the plugin's `config`: name, type, default as text, whether it is required."""
     states: tuple["LuaState", ...] = field(repr=False)
@@ -121,7 +125,8 @@ def load_plugin(
         )
         for _ in range(workers)
     )
-    name, version, events, before, after, size, fail_open, _, _, load_entry, *_ = states[0].loaded
+    name, version, events, before, after, size, fail_open, *_ = states[0].loaded
+    load_entry, raises, hears = states[0].loaded[9:12]
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -134,6 +139,8 @@ def load_plugin(
             {"deliver": int(state.loaded[7]), "batch": int(state.loaded[8])} for state in states
         ),
         load_entry=int(load_entry),
+        raises=tuple(raises.split()),
+        hears=tuple(hears.split()),
         settings=tuple(_read_setting(line) for line in states[0].settings.splitlines()),
         states=states,
     )

@@ -13,6 +13,7 @@ local ffi, C = host.ffi, host.C
 local call = host.call
 local budget = host.use("host/budget")
 local shape = host.use("host/shape")
+local derived = host.use("host/derived")
 local sandbox = host.use("host/sandbox")
 local context = host.use("view/context")
 local new_session = host.use("view/session")
@@ -160,7 +161,7 @@ local function make_loop(handler)
         ask_verdict, budget.begin)
 end
 
-local function load(plugin_host)
+local function load(plugin_host, ret_state)
     for position, name in ipairs(host.counter_names) do
         local id = C.plugin_counter_create(plugin_host, name)
         if id ~= position - 1 then
@@ -170,12 +171,17 @@ local function load(plugin_host)
     for _, line in ipairs(host.log_lines) do
         C.plugin_log(plugin_host, line.level, "%s", line.text)
     end
+    local numbers = derived.find(plugin_host)
+    if type(numbers) == "number" then
+        return numbers
+    end
+    ret_state[0] = numbers
     return 0
 end
 
 local function enter_load(plugin_host, ret_state)
     ret_state[0] = nil
-    local done, result = pcall(load, plugin_host)
+    local done, result = pcall(load, plugin_host, ret_state)
     return done and result or -EINVAL
 end
 
@@ -194,8 +200,14 @@ function dispatch.prepare(plugin, place)
     end
     local events = {}
     for name, handler in pairs(plugin.on) do
-        loops[shape.events[name]] = make_loop(handler)
-        events[#events + 1] = name
+        if shape.events[name] ~= nil then
+            loops[shape.events[name]] = make_loop(handler)
+            events[#events + 1] = name
+        end
+    end
+    local hear = derived.make_handler(plugin.on)
+    if hear ~= nil then
+        loops[shape.events.derived] = make_loop(hear)
     end
     table.sort(events)
     host.deliver = ffi.cast("void (*)(void)", enter)
@@ -203,6 +215,7 @@ function dispatch.prepare(plugin, place)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
         plugin.fail_open, address_of(host.deliver), address_of(batch), address_of(host.load),
+        table.concat(derived.raises, " "), table.concat(derived.hears, " "),
         budget.late_calls, function() return failure ~= nil and place(failure) or nil end
 end
 

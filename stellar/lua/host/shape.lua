@@ -9,12 +9,13 @@ local C = host.C
 local FIELDS = {
     name = "string", version = "string", config = "table", configure = "function",
     before = "table", after = "table", fail = "string", context = "table", on = "table",
-    budget = "number",
+    budget = "number", raises = "table", hears = "table",
 }
 local NAME_MAX_BYTES = tonumber(C.STELLAR_LUA_PLUGIN_NAME_MAX)
 local VERSION_MAX_BYTES = 31
 
 local STEPS = host.use("host/budget").STEPS
+local derived = host.use("host/derived")
 
 local shape = {}
 
@@ -32,8 +33,9 @@ local function check_fields(plugin)
     for key, value in pairs(plugin) do
         local kind = FIELDS[key]
         if kind == nil then
-            refuse("", "a plugin's field (name, version, config, configure, before, after, fail,"
-                .. " context, budget, on)", type(key) == "string" and key or type(key))
+            refuse("", "a plugin's field (name, version, config, configure, before, after,"
+                .. " fail, context, budget, raises, hears, on)",
+                type(key) == "string" and key or type(key))
         elseif type(value) ~= kind then
             refuse(key .. ": ", "a " .. kind, type(value))
         end
@@ -66,7 +68,7 @@ local function check_handlers(handlers)
         refuse("on: ", "at least one event", "none")
     end
     for name, handler in pairs(handlers) do
-        if shape.events[name] == nil then
+        if shape.events[name] == nil and not derived.is_name(name) then
             refuse("on: ", "an event", type(name) == "string" and name or type(name))
         elseif type(handler) ~= "function" then
             refuse("on." .. name .. ": ", "a function", type(handler))
@@ -97,6 +99,7 @@ function shape.check(plugin)
         refuse("on: ", "a table", nil)
     end
     check_handlers(plugin.on)
+    derived.check(plugin)
     return {
         name = plugin.name,
         version = plugin.version,

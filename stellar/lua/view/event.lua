@@ -7,6 +7,7 @@ local host = ...
 local C = host.C
 local call, own_event = host.call, host.own_event
 local view = host.use("view/view")
+local derived = host.use("host/derived")
 local new_session = host.use("view/session")
 
 local DATA_MAX_BYTES = 65536
@@ -23,8 +24,12 @@ local reasons = host.names(C.stellar_closing_reason_name)
 local methods = {}
 local Event = view.class("event", methods)
 
+-- As handlers are named: of a derived event "gate.knocked".
 function methods.name(self)
     view.check(self, "event")
+    if own_event().type == C.STELLAR_EVENT_DERIVED then
+        return derived.name()
+    end
     return names[own_event().type]
 end
 
@@ -54,7 +59,7 @@ function methods.key(self)
     end
 end
 
--- The bytes, with tcp_data, tcp_overlap and udp_data; "" when the event has none.
+-- The bytes, with tcp_data, tcp_overlap, udp_data and derived events; "" when the event has none.
 function methods.data(self)
     view.check(self, "event")
     return view.text(own_event().data, own_event().data_length, DATA_MAX_BYTES)

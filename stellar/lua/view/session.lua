@@ -13,6 +13,7 @@ local endpoint = host.use("view/endpoint")
 local family = host.use("view/family")
 local hold = host.use("view/hold")
 local log = host.use("view/log")
+local raise = host.use("view/raise")
 local new_stream = host.use("view/stream")
 
 local METADATA_MAX_BYTES = 65536
@@ -267,5 +268,6 @@ end
 family(methods, handle_of, new_session)
 hold(methods, handle_of)
 log(methods, handle_of)
+raise(methods, handle_of)
 
 return new_session
