@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "engine/plugin_call.h"
+#include "engine/plugin_suspend.h"
 #include "engine/plugin_timers.h"
+#include "engine/plugin_version.h"
 #include "engine/worker.h"
 #include "session/metadata.h"
 
@@ -90,21 +92,30 @@ static bool is_denied(const struct session *session)
 
 int pm_session_take_over(struct session *session)
 {
-	const struct plugin_host *host = session->worker->plugin;
+	struct worker *worker = session->worker;
+	const struct plugin_host *host = worker->plugin;
 	struct plugin_block *block = session->block;
 
-	// One that was detached is only letting go of its context.
-	if (host == NULL || block == NULL || (block->detached & UINT64_C(1) << host->id) != 0)
+	// One that was detached or disabled is only letting go of its context; context_migrate only
+	// reads.
+	if (host == NULL || worker->migrating != NULL || block == NULL ||
+	    (block->detached & UINT64_C(1) << host->id) != 0 ||
+	    plugin_version_is_disabled(worker, host) ||
+	    session->hot->state == STELLAR_SESSION_CLOSING)
 		return -EINVAL;
-	if ((block->owner_id != STELLAR_PLUGIN_NONE && block->owner_id != host->id) ||
+	if (plugin_is_muted(worker, block, host->id) ||
 	    session_is_locked_by_other(session, host->id))
 		return -EBUSY;
 	if (is_denied(session) || hold_stage_is_held_by_other(session, host->id))
 		return -EACCES;
-	if (block->owner_id != host->id)
-		host->rows[session->worker->id].takeovers++;
+	bool is_new = block->owner_id != host->id;
+
 	block->owner_id = host->id;
 	block->lease_ends_ms = now_ms(session) + PLUGIN_LEASE_MS;
+	if (is_new) {
+		host->rows[worker->id].takeovers++;
+		plugin_suspend_note(worker, session);
+	}
 	return 0;
 }
 

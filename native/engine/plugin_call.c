@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "engine/plugin_suspend.h"
 #include "engine/plugin_timers.h"
 #include "engine/plugin_timing.h"
 #include "engine/plugin_version.h"
@@ -58,6 +59,7 @@ static void free_context(struct worker *worker, struct session *session, struct 
 		plugin_leave(worker);
 	}
 	plugin_context_drop(worker, session->block, host);
+	plugin_suspend_tell(worker, session);
 }
 
 // What a plugin that leaves the session held of it is free again.
@@ -154,14 +156,15 @@ static void fail(struct worker *worker, struct session *session, struct plugin_h
 // What a callback asked for, now that it has returned. Returns whether the plugin stays.
 static bool settle_call(struct worker *worker, struct session *session, struct plugin_host *host)
 {
+	bool stays = !worker->failed && !worker->detach_asked;
+
 	plugin_leave(worker);
 	if (worker->failed)
 		fail(worker, session, host);
 	else if (worker->detach_asked)
 		detach(worker, session, host);
-	else
-		return true;
-	return false;
+	plugin_suspend_tell(worker, session);
+	return stays;
 }
 
 // Make the context live. Returns false when the plugin refused, or left at once.
@@ -187,6 +190,7 @@ bool plugin_open_context(struct worker *worker, struct session *session, struct 
 	plugin_context_drop(worker, session->block, host);
 	host->rows[worker->id].errors++;
 	let_go(session, host);
+	plugin_suspend_tell(worker, session);
 	return false;
 }
 

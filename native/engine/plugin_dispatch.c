@@ -3,8 +3,8 @@
 // Calls plugins. Who is called for an event, in this order of precedence:
 //
 //   - a plugin that did not declare the event, is detached from the session, or is disabled: never;
-//   - while a plugin owns the session (take over): the owner; and for session_closing also those
-//     that had been called before, so that they can let go of what they hold;
+//   - while a plugin owns the session (take over): the owner; and those that had been called before
+//     for session_suspended, and for session_closing, so that they can let go of what they hold;
 //   - otherwise: all, in plugin order (bit order of the masks).
 //
 // Worker's thread.
@@ -44,7 +44,9 @@ static bool is_heard(const struct plugin_block *block, unsigned id, uint8_t even
 		return false;
 	if (block->owner_id == STELLAR_PLUGIN_NONE || block->owner_id == id)
 		return true;
-	return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;
+	return (event == STELLAR_EVENT_SESSION_CLOSING ||
+		event == STELLAR_EVENT_SESSION_SUSPENDED) &&
+	       (block->called & bit) != 0;
 }
 
 bool plugin_is_called(const struct worker *worker, const struct plugin_block *block,
@@ -100,6 +102,8 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 	if (session->block == NULL)
 		return;
 	expire_lease(worker, session->block);
+	const struct event *outer = session->event;
+
 	session->event = event;
 	for (; left != 0; left &= left - 1) {
 		unsigned id = (unsigned)__builtin_ctzll(left);
@@ -110,5 +114,5 @@ void plugin_deliver_to(struct worker *worker, struct session *session, const str
 		if (host != NULL && plugin_is_called(worker, session->block, host, event->type))
 			plugin_call(worker, session, host);
 	}
-	session->event = NULL;
+	session->event = outer;
 }

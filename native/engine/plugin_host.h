@@ -124,6 +124,7 @@ struct plugin_block {
 	uint32_t stream; // id of the session's stream record, 0: none
 	uint32_t hold; // id of its struct hold_session, 0: none
 	uint32_t first_timer; // of its plugins, see plugin_timers.h; 0: none runs
+	uint32_t taken_next; // see plugin_suspend.c
 	uint16_t lock_plugin_id;
 	uint16_t owner_id; // STELLAR_PLUGIN_NONE: nobody
 	uint32_t stays_serial; // of the plugin table

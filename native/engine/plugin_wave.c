@@ -108,6 +108,7 @@ void plugin_wave_prepare(struct worker *worker)
 		(worker->observers.events & WAVE_EVENTS) == 0 &&
 		!plugin_wants(worker, STELLAR_EVENT_METADATA_CHANGED) &&
 		!plugin_wants(worker, STELLAR_EVENT_DERIVED) &&
+		!plugin_wants(worker, STELLAR_EVENT_SESSION_SUSPENDED) &&
 		worker->lock_count + STELLAR_BURST_MAX <= LOCKS_MAX &&
 		hold_stage_has_room(worker, STELLAR_BURST_MAX) &&
 		worker->expectations.count + STELLAR_BURST_MAX * limits->expectations_session <=

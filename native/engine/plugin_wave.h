@@ -10,7 +10,7 @@
 //     no owner, and no stream that a plugin wants; new sessions, closing ones and those that
 //     ICMP errors quote wait until the wave is over;
 //   - it raises one event that is delivered, and nobody needs the events that callbacks cause
-//     (metadata_changed, derived): these are only counted;
+//     (metadata_changed, derived, session_suspended): these are only counted;
 //   - the engine's millisecond is that of the others: nothing expires in between.
 //
 // What goes out in the order of packets is put in that order: records of callbacks wait in the wave

@@ -173,6 +173,9 @@ struct worker {
 	bool failed;
 	struct session views[SESSION_VIEWS_MAX]; // other sessions lent during a callback
 	uint32_t view_count;
+	uint32_t taken_first; // block ids, 0: none; see plugin_suspend.c
+	uint32_t taken_last;
+	bool is_telling;
 	struct plugin_batch *batch; // in which the callback is, or NULL; `called` is NULL then
 	struct plugin_wave *wave; // see plugin_wave.h
 	uint32_t wave_count; // packets that wait in it

@@ -159,8 +159,8 @@ MUTATIONS = (
     Mutation(
         "muted_plugin_hears_no_closing",
         "native/engine/plugin_dispatch.c",
-        "return event == STELLAR_EVENT_SESSION_CLOSING && (block->called & bit) != 0;",
-        "return false;",
+        "return (event == STELLAR_EVENT_SESSION_CLOSING ||",
+        "return (",
     ),
     Mutation(
         "blocked_session_passes",

@@ -139,11 +139,13 @@ STELLAR_PUBLIC uint16_t pm_session_plugin_id(const struct session *session);
 // session that is not this callback's.
 STELLAR_PUBLIC int pm_session_detach_me(struct session *session);
 
-// Own the session: the others are muted for it. Those called before that need session_closing get
-// it; the rest get nothing more. The lease ends with the session, with pm_session_give_back, after
-// 300 s of engine time, or when the owner fails. Returns 0; -EBUSY when another plugin owns it or
-// holds its lock; -EACCES after a plugin has denied (DROP) the current packet or the session, or
-// while another one holds (HOLD) a packet of it.
+// Own the session: the others are muted for it. Those called before that need session_suspended get
+// it right after the callback, if it is owned then, and session_closing at its end; the rest get
+// nothing more. The lease ends with the session, with pm_session_give_back, after 300 s of engine
+// time, or when the owner fails or is disabled; asked for again, it begins anew. Returns 0; -EBUSY
+// when another plugin owns it or holds its lock; -EACCES after a plugin has denied (DROP) the
+// current packet or the session, or while another one holds (HOLD) a packet of it; -EINVAL for a
+// session that is closing, and for a plugin that is detached from it or disabled.
 STELLAR_PUBLIC int pm_session_take_over(struct session *session);
 
 // End an own lease. Those behind the caller in the order hear of the event in hand already, the
