@@ -134,7 +134,9 @@ int __wrap_munmap(void *area, size_t size)
 static int load(struct plugin_host *host, void **ret_state)
 {
 	int id = plugin_counter_create(host, "packets");
+	int blushed = plugin_get_derived_id(host, "blushed");
 
+	assert_int_equal(blushed, 0);
 	*ret_state = NULL;
 	return id < 0 ? id : 0;
 }
@@ -177,6 +179,8 @@ static void enter(struct session *session, void *context)
 		session_log(session, STELLAR_LOG_INFO, "seen", 4);
 	if (event->type == STELLAR_EVENT_SESSION_OPENING)
 		timer_start(session, 1500);
+	if (event->type == STELLAR_EVENT_SESSION_OPENING || event->type == STELLAR_EVENT_TIMER)
+		session_raise_event(session, 0, "deeply", 6);
 	if (event->type == STELLAR_EVENT_UDP_DATA)
 		expect_answer(session);
 	// Bytes are kept until there are enough of them.
@@ -236,6 +240,18 @@ static const struct plugin plugin = {
 	.worker_fini = worker_fini,
 	.tick_ms = 1000,
 	.tick = tick,
+	.raises = (const char *const[]){"blushed", NULL},
+};
+
+static void hear(struct session *session, void *context)
+{
+	*(uint64_t *)context += session_get_event(session)->data_length;
+}
+
+static const struct plugin viewer = {
+	STELLAR_PLUGIN_HEADER, .name = "viewer",
+	.version = "1",	       .context_size = sizeof(uint64_t),
+	.entry = hear,	       .hears = (const char *const[]){"painter.blushed", NULL},
 };
 
 // What a run reads and writes.
@@ -482,6 +498,8 @@ static int set_up(struct engine *engine, char *error, size_t size)
 	result = engine_add_tap(engine, 0, 1, error, size);
 	if (result == 0)
 		result = engine_add_plugin(engine, &plugin, NULL, error, size);
+	if (result >= 0)
+		result = engine_add_plugin(engine, &viewer, NULL, error, size);
 	if (result >= 0)
 		result = engine_set_event_output(
 			engine, events_path,

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <stellar/timer.h>
+
 #include "engine/worker.h"
 #include "harness.h"
 
@@ -475,6 +477,100 @@ static void test_event_of_a_plugin_that_is_not_loaded_is_none(void **state)
 	harness_close(&harness);
 }
 
+static void knock_later(struct harness *unused, struct session *session, void *context)
+{
+	if (is_event(session, STELLAR_EVENT_SESSION_OPENING))
+		assert_int_equal(timer_start(session, 1000), 0);
+	else
+		knock(unused, session, context);
+}
+
+static void test_event_raised_in_a_timer_is_heard_at_its_time(void **state)
+{
+	open_pair(OPENING | STELLAR_EVENT_BIT(STELLAR_EVENT_TIMER), knock_later, CLOSING, remember);
+	seen.length = 3;
+	harness_start(&harness);
+	send(1);
+	uint64_t due_ns = harness.worker->now_ns / NS_PER_MS * NS_PER_MS + 1000 * NS_PER_MS;
+	harness.log[0] = '\0';
+	harness.time_ns += 2000 * NS_PER_MS;
+
+	harness_send_datagram(&harness, 1, 53, "x", true);
+
+	assert_string_equal(harness.log, "gate:timer porter:derived ");
+	assert_int_equal(seen.event.time_ns, due_ns);
+	assert_null(seen.event.packet);
+	harness_close(&harness);
+}
+
+// Another version of a plugin of the harness, in force.
+static int reload(const char *name, const struct harness_plugin *plugin, struct plugin *version,
+		  char *error, size_t error_size)
+{
+	const struct plugin_entries entries = {.host_data = (void *)plugin};
+	int id = engine_find_plugin(harness.engine, name);
+
+	return engine_replace_plugin(harness.engine, (uint16_t)id, version, &entries, error,
+				     error_size);
+}
+
+static void test_new_version_raises_events_of_before_and_others(void **state)
+{
+	static const char *const raises[] = {"rang", "knocked", NULL};
+	static const char *const hears[] = {"gate.knocked", "gate.rang", NULL};
+	char error[256];
+
+	open_pair(PACKET, knock, PACKET, remember);
+	seen.length = 1;
+	harness_start(&harness);
+	int before = seen.knocked;
+	struct plugin new_gate = gate.plugin;
+	struct plugin new_porter = porter.plugin;
+
+	new_gate.version = "2";
+	new_gate.raises = raises;
+	new_porter.version = "2";
+	new_porter.hears = hears;
+	assert_int_equal(reload("gate", &gate, &new_gate, error, sizeof(error)), 0);
+	assert_int_equal(seen.knocked, before);
+	assert_int_equal(reload("porter", &porter, &new_porter, error, sizeof(error)), 0);
+	int rang = 2; // knocked and left were there
+
+	assert_string_equal(engine_get_derived_name(harness.engine, (uint32_t)rang), "gate.rang");
+
+	send(1);
+	seen.knocked = rang;
+	send(1);
+
+	assert_string_equal(harness.log,
+			    "gate:session_packet porter:session_packet porter:derived "
+			    "gate:session_packet porter:session_packet porter:derived ");
+	assert_int_equal(seen.event.derived_id, rang);
+	assert_int_equal(engine_get_derived_count(harness.engine, (uint32_t)rang), 1);
+	harness_close(&harness);
+}
+
+static void test_new_version_that_raises_less_than_is_heard_is_refused(void **state)
+{
+	static const char *const raises[] = {"left", NULL};
+	char error[256] = "";
+
+	open_pair(PACKET, knock, PACKET, remember);
+	harness_start(&harness);
+	struct plugin version = gate.plugin;
+
+	version.version = "2";
+	version.raises = raises;
+	assert_int_equal(reload("gate", &gate, &version, error, sizeof(error)), -ENOENT);
+	assert_string_equal(error, "plugin porter: hears gate.knocked: gate raises left");
+
+	send(1);
+
+	assert_string_equal(harness.log,
+			    "gate:session_packet porter:session_packet porter:derived ");
+	harness_close(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +592,9 @@ int main(void)
 		cmocka_unit_test(test_event_of_a_plugin_that_raises_nothing_is_refused),
 		cmocka_unit_test(test_plugin_that_needs_derived_events_and_hears_none_gets_none),
 		cmocka_unit_test(test_event_of_a_plugin_that_is_not_loaded_is_none),
+		cmocka_unit_test(test_event_raised_in_a_timer_is_heard_at_its_time),
+		cmocka_unit_test(test_new_version_raises_events_of_before_and_others),
+		cmocka_unit_test(test_new_version_that_raises_less_than_is_heard_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
