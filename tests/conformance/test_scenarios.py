@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from ways import Case, differences, load_case, run_case
+from ways import Case, differences, load_case, log_differences, run_case
 
 CASES = [load_case(path) for path in sorted((Path(__file__).parent / "scenarios").glob("*.yml"))]
 
@@ -21,5 +21,6 @@ def test_scenario(case: Case, languages: str, made: Path, tmp_path: Path) -> Non
     for burst in case.scenario.run.bursts:
         for workers in case.scenario.run.workers:
             outcome = run_case(case, languages, burst, workers, made, tmp_path / "run")
-            found = differences(case, outcome, tmp_path / "run", is_ordered=workers == 1)
+            found = differences(case, outcome, tmp_path / "run")
+            found += log_differences(case, outcome, is_ordered=workers == 1)
             assert not found, f"burst {burst}, workers {workers}:\n" + "\n".join(found)

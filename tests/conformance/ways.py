@@ -6,14 +6,22 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from scripted_plugins import EVENTS_DEFAULT, Plugin, make_plugin
 
 from stellar.engine.scenario import ScenarioRun, run_scenario
 from stellar.scenario import Outcome, PluginChoice, Scenario, compare, load_scenario
 
-__all__ = ["LANGUAGES", "Case", "differences", "load_case", "log_of", "run_case"]
+__all__ = [
+    "LANGUAGES",
+    "Case",
+    "difference",
+    "differences",
+    "load_case",
+    "log_by_session",
+    "log_differences",
+    "run_case",
+]
 
 LANGUAGES: Mapping[str, Sequence[str]] = {
     "c": ("c",),
@@ -80,48 +88,58 @@ def run_case(
     return run_scenario(scenario, into, how)
 
 
-def differences(case: Case, outcome: Outcome, into: Path, *, is_ordered: bool) -> list[str]:
-    """Everything that is not as expected. Unless ordered: the order within each session is."""
+def differences(case: Case, outcome: Outcome, into: Path) -> list[str]:
+    """Everything that is not as expected, but for the log."""
     is_failing = any("fail" in plugin.script for plugin in case.plugins)
     problems = [each for each in outcome.problems if not (is_failing and _FAILURE in each)]
     scenario = replace(case.scenario, expect=replace(case.scenario.expect, log=None))
     lines = [str(each) for each in compare(scenario, replace(outcome, problems=problems))]
-    found = log_of(outcome.events)
-    if is_ordered:
-        lines += _difference(case.log, found)
-    else:
-        expected_by_session, found_by_session = _by_session(case.log), _by_session(found)
-        for session in sorted({*expected_by_session, *found_by_session}):
-            lines += _difference(
-                expected_by_session.get(session, []), found_by_session.get(session, [])
-            )
     return lines + list(_ledger_problems(into))
 
 
-def log_of(events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What plugins logged; the label of the session is left out when there is one only."""
-    found = [
-        (each["plugin"]["name"], *each["plugin"]["text"].split(" ", 1))
-        for each in events
-        if each["event_type"] == "plugin"
+def log_differences(case: Case, outcome: Outcome, *, is_ordered: bool) -> list[str]:
+    """What was logged, unlike the case's log. Unless ordered: in each session for itself."""
+    found = _lines(outcome)
+    is_single = len({label for label, _, _ in found}) == 1
+    lines = [
+        (label, f"{name}: {text if is_single else f'{label} {text}'}")
+        for label, name, text in found
     ]
-    is_single = len({label for _, label, _ in found}) == 1
-    return [f"{name}: {text if is_single else f'{label} {text}'}" for name, label, text in found]
+    if is_ordered or is_single:
+        return difference(case.log, [line for _, line in lines])
+    result: list[str] = []
+    for session in sorted({*_labels(case.log), *(label for label, _ in lines)}):
+        expected = [line for line in case.log if f": {session} " in line]
+        result += difference(expected, [line for label, line in lines if label == session])
+    return result
 
 
-def _by_session(log: Sequence[str]) -> dict[str, list[str]]:
+def log_by_session(outcome: Outcome) -> dict[str, list[str]]:
+    """What was logged in each session, by its label, without it."""
     sessions: dict[str, list[str]] = {}
-    for line in log:
-        word = line.split(" ", 2)[1]
-        sessions.setdefault(word if "/" in word else "", []).append(line)
+    for label, name, text in _lines(outcome):
+        sessions.setdefault(label, []).append(f"{name}: {text}")
     return sessions
 
 
-def _difference(expected: Sequence[str], found: Sequence[str]) -> list[str]:
+def difference(expected: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Lines of a difference; none when there is none."""
     if list(expected) == list(found):
         return []
     lines = difflib.ndiff(list(expected), list(found))
     return ["log: (- expected, + found)", *(line for line in lines if not line.startswith("?"))]
+
+
+def _lines(outcome: Outcome) -> list[tuple[str, str, str]]:
+    """Label of the session, plugin and text."""
+    texts = [each["plugin"] for each in outcome.events if each["event_type"] == "plugin"]
+    words = [(each["name"], *each["text"].split(" ", 1)) for each in texts]
+    return [(label, name, text) for name, label, text in words]
+
+
+def _labels(log: Sequence[str]) -> list[str]:
+    words = [line.split(" ", 2)[1] for line in log]
+    return [word for word in words if "/" in word]
 
 
 def _ledger_problems(into: Path) -> Iterator[str]:
