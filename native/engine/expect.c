@@ -7,7 +7,7 @@
 
 #include <stellar/expect.h>
 
-#include "engine/worker.h"
+#include "engine/plugin_wave.h"
 
 static uint64_t now_ms(const struct worker *worker)
 {
@@ -39,6 +39,7 @@ int expect_session(struct session *session, uint8_t protocol,
 		.tenant = session->hot->tenant,
 		.protocol = protocol,
 	};
+	worker->expectations.age = plugin_wave_get_age(worker);
 	int result = expectations_add(&worker->expectations, session->index, &claim, timeout_ms,
 				      now_ms(worker));
 

@@ -38,6 +38,7 @@ struct plugin_wave {
 	uint8_t type; // of all its events, enum stellar_event
 	bool is_calling;
 	uint32_t position; // of the callback, when it is no batch
+	uint64_t age; // see plugin_wave_get_age
 	uint64_t joining; // types of events that may be in one, as STELLAR_EVENT_BIT
 	uint8_t places[STELLAR_BATCH_MAX]; // of a batch's entries
 	uint8_t caused[STELLAR_BURST_MAX]; // events that callbacks caused
@@ -152,10 +153,21 @@ static bool is_plain(struct worker *worker, const struct packet *packet)
 		session_family_get_parent(worker, session->index) == SESSION_NONE);
 }
 
+// Whether the next packet would end a wave that begins with this one. A guess: either way is right.
+static bool is_lonely(const struct worker *worker, const struct packet *packet)
+{
+	size_t next = (size_t)(packet - worker->packets) + 1;
+
+	return next < STELLAR_BURST_MAX && worker->hashes[next] == worker->hashes[next - 1];
+}
+
 bool plugin_wave_join(struct worker *worker, struct packet *packet)
 {
 	struct plugin_wave *wave = worker->wave;
 	uint32_t position = worker->wave_count;
+
+	if (position == 0 && (!wave->is_possible || is_lonely(worker, packet)))
+		return false;
 	bool joins = wave->is_possible && is_plain(worker, packet);
 	const struct event *event = &worker->queue.events[0].event;
 
@@ -182,12 +194,26 @@ bool plugin_wave_join(struct worker *worker, struct packet *packet)
 	return true;
 }
 
+// Of the callback in progress.
+static uint32_t get_position(const struct worker *worker)
+{
+	const struct plugin_wave *wave = worker->wave;
+
+	return worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
+}
+
+uint64_t plugin_wave_get_age(const struct worker *worker)
+{
+	const struct plugin_wave *wave = worker->wave;
+
+	return wave->age + (wave->is_calling ? get_position(worker) : 0);
+}
+
 int plugin_wave_count(struct worker *worker, const struct event *event)
 {
 	struct plugin_wave *wave = worker->wave;
 
-	uint32_t position =
-		worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
+	uint32_t position = get_position(worker);
 
 	// One by one they would wait in the queue, behind the packet's own event.
 	if (wave->caused[position] == EVENT_QUEUE_MAX - 1) {
@@ -214,8 +240,7 @@ struct output_record *plugin_wave_reserve(struct worker *worker)
 	}
 	struct wave_record *record = &wave->records[wave->record_count++];
 
-	record->position =
-		worker->batch != NULL ? wave->places[worker->batch->position] : wave->position;
+	record->position = get_position(worker);
 	return &record->record;
 }
 
@@ -268,6 +293,8 @@ static void fill_batch(struct worker *worker, struct plugin_host *host, struct p
 		// The usual one has been called before, and nobody has left or taken over.
 		if ((block->detached & bit) != 0 || block->owner_id != STELLAR_PLUGIN_NONE ||
 		    (block->initialised & needed) != needed) {
+			wave->position = i;
+			worker->now_ns = wave->events[i].time_ns;
 			if (!plugin_is_called(worker, block, host, wave->type) ||
 			    (needed != 0 && !plugin_open_context(worker, session, host)))
 				continue;
@@ -338,6 +365,7 @@ static void call_plugins(struct worker *worker)
 			call_one_by_one(worker, host);
 	}
 	wave->is_calling = false;
+	wave->age += worker->wave_count;
 }
 
 static void write_records(struct worker *worker, uint32_t position)

@@ -48,6 +48,10 @@ bool plugin_wave_is_calling(const struct worker *worker);
 // plugin_queue_for.
 int plugin_wave_count(struct worker *worker, const struct event *event);
 
+// When what a callback does is done: never less than before but within a wave, where it is as of
+// the packet. Outside of a callback of a wave, too.
+uint64_t plugin_wave_get_age(const struct worker *worker);
+
 // In a callback of a wave: room for a record, kept until its packet leaves, or NULL: lost.
 struct output_record *plugin_wave_reserve(struct worker *worker);
 // Room for the text of the record that was reserved last.

@@ -16,6 +16,7 @@ enum chain {
 struct expectation {
 	struct timer_link timer;
 	uint64_t deadline_ms;
+	uint64_t age;
 	uint32_t hashes[CHAIN_COUNT];
 	// Ids. The first's `previous` is the last of the chain, the last's `next` is 0: a chain has
 	// an end to append to without a place for it.
@@ -97,20 +98,34 @@ static uint32_t *head_of(const struct expectations *expectations, enum chain cha
 	return &heads[hash & expectations->mask];
 }
 
+// Behind those that are not newer.
 static void chain_append(struct expectations *expectations, enum chain chain, uint32_t id)
 {
 	struct expectation *record = record_of(expectations, id);
 	uint32_t *head = head_of(expectations, chain, record->hashes[chain]);
-	record->next[chain] = 0;
+	uint32_t next = 0;
 	if (*head == 0) {
+		record->next[chain] = 0;
 		record->previous[chain] = id;
 		*head = id;
 		return;
 	}
 	struct expectation *first = record_of(expectations, *head);
-	record->previous[chain] = first->previous[chain];
-	record_of(expectations, first->previous[chain])->next[chain] = id;
-	first->previous[chain] = id;
+	uint32_t previous = first->previous[chain];
+	while (record_of(expectations, previous)->age > record->age && next != *head) {
+		next = previous;
+		previous = record_of(expectations, next)->previous[chain];
+	}
+	record->next[chain] = next;
+	record->previous[chain] = previous;
+	if (next == *head)
+		*head = id;
+	else
+		record_of(expectations, previous)->next[chain] = id;
+	if (next == 0)
+		first->previous[chain] = id;
+	else
+		record_of(expectations, next)->previous[chain] = id;
 }
 
 static void chain_remove(struct expectations *expectations, enum chain chain, uint32_t id)
@@ -230,6 +245,7 @@ int expectations_add(struct expectations *expectations, uint32_t parent,
 		return -ENOMEM;
 	struct expectation *record = record_of(expectations, id);
 	record->parent = parent;
+	record->age = expectations->age;
 	record->known = known;
 	record->key = key;
 	record->hashes[CHAIN_CLAIM] = hash_claim(expectations, &key, known);

@@ -10,7 +10,8 @@
 //
 // Who wins: the claim that knows most; of as many things known, the responder's port counts before
 // the originator's address, and that before its port. Of equal claims by several parents the oldest
-// wins; renewing keeps the age.
+// wins; renewing keeps the age. Age is when it was announced, and of those that were announced by
+// the packets of one wave (engine/plugin_wave.h), which packet did.
 //
 // Time: a timer wheel of its own, engine milliseconds, in the order of deadlines. Memory: records
 // by chunks up to the limit, two arrays of that many 32-bit words at the start. Work: O(1) but for
@@ -58,6 +59,7 @@ struct expectations {
 	uint32_t parent_limit;
 	uint32_t count;
 	uint32_t class_counts[EXPECTATION_CLASSES];
+	uint64_t age; // of what is announced now: the caller's, who may go back among the newest
 	uint64_t expired; // ended without their session, in the life of the engine
 };
 

@@ -53,6 +53,7 @@ struct actor {
 
 static struct actor actors[PLUGINS];
 static bool say_all;
+static bool only_claim; // all plugins do is claim_same
 static uint64_t batched; // calls that came with others
 
 static void say(struct session *session, const char *what, long result,
@@ -86,8 +87,17 @@ static int expect(struct session *session, uint64_t chance)
 	struct packet_endpoint responder;
 
 	session_get_responder(session, &responder);
-	responder.port = (uint16_t)(9000 + chance % 8);
+	responder.port = (uint16_t)(9000 + chance % 2);
 	return expect_session(session, 17, NULL, &responder, 5000);
+}
+
+// Plugins called earlier announce for the later of two sessions: who is older, goes by packets.
+static void claim_same(struct session *session)
+{
+	if (session_get_event(session)->packet != NULL &&
+	    session_get_packets(session, STELLAR_FORWARD) == 2 &&
+	    session_get_id(session) == 2u - pm_session_plugin_id(session) % 2u)
+		assert_int_equal(expect(session, 0), 0);
 }
 
 // Returns whether the call fails.
@@ -99,6 +109,10 @@ static bool act(struct actor *actor, struct session *session, void *data)
 	uint8_t value = (uint8_t)(chance >> 40);
 
 	context->calls++;
+	if (only_claim) {
+		claim_same(session);
+		return false;
+	}
 	plugin_counter_add(session, actor->counter_id, chance & 7);
 	read_others(session, context);
 	if (chance % actor->wildness != 0) {
@@ -206,6 +220,9 @@ static int load(struct plugin_host *host, void **ret_state)
 
 static int refuse_some(struct session *session, void *context)
 {
+	struct context nothing = {0};
+
+	say(session, "begins", 0, &nothing);
 	return mix(session_get_id(session)) % 13 == 0;
 }
 
@@ -314,20 +331,26 @@ static void write_error(struct scene *scene, uint32_t host)
 	write_frame(scene, frame, ETHERNET_SIZE + IPV4_SIZE + 8 + 28);
 }
 
-static void write_capture(const char *path, uint64_t seed)
+static void begin_capture(struct scene *scene, const char *path)
 {
 	static const uint32_t header[6] = {0xa1b23c4d, 0x00040002, 0, 0, 65535, 1};
+
+	scene->file = fopen(path, "wb");
+	assert_non_null(scene->file);
+	fwrite(header, sizeof(header), 1, scene->file);
+}
+
+static void write_capture(const char *path, uint64_t seed)
+{
 	static const uint64_t gaps_ns[16] = {0,	      0,       0,	 1000, 1000, 2000,
 					     5000,    9000,    20000,	 100,  1000, 500000,
 					     1500000, 2000000, 40000000, 100};
 	struct scene scene = {
 		.seed = seed,
 		.time_ns = 1700000000000000000ull + seed % 1000000,
-		.file = fopen(path, "wb"),
 	};
 
-	assert_non_null(scene.file);
-	fwrite(header, sizeof(header), 1, scene.file);
+	begin_capture(&scene, path);
 	for (uint32_t i = 0; i < PACKETS; i++) {
 		uint64_t chance = next(&scene);
 		uint32_t host = (uint32_t)(seed % 3 == 0 ? i % HOSTS : (chance >> 48) % HOSTS);
@@ -340,6 +363,20 @@ static void write_capture(const char *path, uint64_t seed)
 		else
 			write_udp(&scene, host, mix(chance));
 	}
+	fclose(scene.file);
+}
+
+// Two sessions, each with a second packet in the same millisecond, and a third one that both have
+// announced.
+static void write_claims(const char *path)
+{
+	const uint64_t plain = 1ull << 34 | 1ull << 28 | 1u << 20 | 1u << 16 | 4u << 8;
+	struct scene scene = {.time_ns = 1700000000000000000ull};
+
+	begin_capture(&scene, path);
+	for (uint32_t i = 0; i < 4; i++)
+		write_udp(&scene, 1 + i % 2, plain);
+	write_udp(&scene, 5, plain & ~(15ull << 20));
 	fclose(scene.file);
 }
 
@@ -517,7 +554,30 @@ static void bursts_give_the_same(void **state)
 	unlink(capture);
 }
 
-// The test above says nothing when there are no waves.
+static void oldest_of_equal_claims_is_of_the_first_packet(void **state)
+{
+	static struct outcome alone;
+	static struct outcome together;
+	char capture[] = "/tmp/stellar-wave-XXXXXX";
+	uint64_t sum = 0;
+
+	close(mkstemp(capture));
+	write_claims(capture);
+	only_claim = true;
+	for (uint64_t seed = 1; seed <= RUNS; seed++) {
+		run(seed, 1, capture, &alone);
+		batched = 0;
+		run(seed, 64, capture, &together);
+		sum += batched;
+		assert_same(&alone, &together, seed);
+	}
+	only_claim = false;
+	unlink(capture);
+	assert_true(sum > 0);
+	assert_non_null(strstr(together.lines, "parent"));
+}
+
+// The first test says nothing when there are no waves.
 static void there_are_waves(void **state)
 {
 	static struct outcome outcome;
@@ -544,6 +604,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bursts_give_the_same),
+		cmocka_unit_test(oldest_of_equal_claims_is_of_the_first_packet),
 		cmocka_unit_test(there_are_waves),
 	};
 
