@@ -211,7 +211,7 @@ static void call_single(struct worker *worker, struct session *session, struct p
 		.context = plugin_context_get(session->worker, session->block, host),
 		.index = session->index,
 	};
-	row->deliver();
+	row->deliver_one();
 	worker->failed |= (batch->entries[0].asked & STELLAR_BATCH_FAILED) != 0;
 }
 
@@ -249,7 +249,12 @@ void plugin_call_batch(struct worker *worker, struct plugin_host *host, struct p
 	worker->batch = batch;
 	if (is_timed)
 		plugin_timing_start(&timing);
-	row->deliver();
+	if (batch->count == 1) {
+		*batch->changing = batch->entries[0].index;
+		row->deliver_one();
+	} else {
+		row->deliver();
+	}
 	uint32_t calls = batch->position - first + (batch->position < batch->count);
 
 	row->calls += calls;

@@ -87,6 +87,7 @@ void plugin_row_set_entries(struct plugin_row *row, const struct plugin *plugin,
 	row->context_migrate = entries->context_migrate != NULL ? entries->context_migrate
 								: plugin->context_migrate;
 	row->deliver = entries->deliver;
+	row->deliver_one = entries->deliver_one != NULL ? entries->deliver_one : entries->deliver;
 	row->batch = entries->deliver != NULL ? entries->batch : NULL;
 	row->host_data = entries->host_data;
 }

@@ -43,6 +43,7 @@ typedef int (*plugin_migrate_fn)(struct session *session, const char *old_versio
 struct plugin_row {
 	plugin_entry_fn entry;
 	plugin_deliver_fn deliver; // NULL: entry is called, once an event
+	plugin_deliver_fn deliver_one;
 	struct plugin_batch *batch;
 	plugin_tick_fn tick;
 	plugin_migrate_fn context_migrate;

@@ -234,6 +234,7 @@ cdef extern from "stellar/engine.h" nogil:
     struct plugin_entries:
         plugin_entry_fn entry
         plugin_deliver_fn deliver
+        plugin_deliver_fn deliver_one
         plugin_batch *batch
         plugin_tick_fn tick
         plugin_migrate_fn context_migrate

@@ -79,6 +79,7 @@ cdef class PluginHandle:
         given = self.entries[worker]
         ret_entries.entry = <capi.plugin_entry_fn><size_t>given.get("entry", 0)
         ret_entries.deliver = <capi.plugin_deliver_fn><size_t>given.get("deliver", 0)
+        ret_entries.deliver_one = <capi.plugin_deliver_fn><size_t>given.get("deliver_one", 0)
         ret_entries.batch = <capi.plugin_batch *><size_t>given.get("batch", 0)
         ret_entries.tick = <capi.plugin_tick_fn><size_t>given.get("tick", 0)
         ret_entries.context_migrate = <capi.plugin_migrate_fn><size_t>given.get(

@@ -20,6 +20,7 @@ MEMORY_BYTES = 64 << 20
 
 _HERE = Path(__file__).parent
 _HOST_BYTES = 1 << 20  # what the host needs, generously
+_ENTRIES = ("deliver", "deliver_one", "batch")  # as host/dispatch.lua returns them
 _ENCODING = "latin-1"  # every byte string is text and back
 
 
@@ -126,7 +127,7 @@ def load_plugin(
         for _ in range(workers)
     )
     name, version, events, before, after, size, fail_open, *_ = states[0].loaded
-    load_entry, raises, hears = states[0].loaded[9:12]
+    load_entry, raises, hears = states[0].loaded[10:13]
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -136,7 +137,7 @@ def load_plugin(
         context_size=int(size),
         fail_open=bool(fail_open),
         entries=tuple(
-            {"deliver": int(state.loaded[7]), "batch": int(state.loaded[8])} for state in states
+            dict(zip(_ENTRIES, map(int, state.loaded[7:10]), strict=True)) for state in states
         ),
         load_entry=int(load_entry),
         raises=tuple(raises.split()),
@@ -180,6 +181,7 @@ def _load_state(
             parts["host/host"],
             runtime.table_from(parts),
             str(library),
+            luajit.__file__,
             declarations,
             memory_bytes,
             name="=host/host.lua",

@@ -8,7 +8,9 @@
 // calls `deliver`, which goes through the entries from `position` on: for each it stores its
 // position and its session's index (`*changing`), then calls the handler. All API functions act for
 // the entry at `position`. It returns after the last, with position == count; or after one that
-// failed, with STELLAR_BATCH_FAILED in its `asked`, and is called again for those behind it.
+// failed, with STELLAR_BATCH_FAILED in its `asked`, and is called again for those behind it. A
+// batch of one entry goes to `deliver_one`, where there is one: it has position and session set,
+// and only calls the handler.
 #pragma once
 
 #include <stdint.h>

@@ -184,6 +184,7 @@ struct plugin_batch;
 struct plugin_entries {
 	void (*entry)(struct session *session, void *context);
 	void (*deliver)(void); // in the place of entry, for what stands in batch; see batch.h
+	void (*deliver_one)(void); // the same for a batch of one, or NULL: deliver
 	struct plugin_batch *batch; // the caller's, as long as the engine lives
 	void (*tick)(struct plugin_worker *worker, void *worker_state);
 	int (*context_migrate)(struct session *session, const char *old_version, void *old_context,

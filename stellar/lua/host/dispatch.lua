@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- Makes the C functions that the engine calls: deliver, for the events of a batch, and load, once.
+-- Makes the C functions that the engine calls: deliver, for the events of a batch, deliver_one, for
+-- a batch of one, and load, once.
 -- Nothing that goes wrong in a handler crosses them: an error there would end the process.
 --
 -- Memory: at its limit lupa's allocator refuses also what the callback itself needs, outside of
@@ -33,7 +34,7 @@ local request = ffi.new("struct verdict_request")
 local dispatch = {}
 local batch = host.batch
 local entries = batch.entries
-local loops = {} -- by event id
+local loops, singles = {}, {} -- by event id
 local exhausted = false -- the memory budget is used up
 local failure = nil -- the first error, for the developer
 
@@ -53,17 +54,16 @@ local function ask_verdict(verdict)
     end
 end
 
--- One loop for each event, of a text of its own, so that each is compiled by itself, with its
--- handler in it. It stores its position before each call: errors and requests are of that entry.
-local LOOP = [[
+-- One function for each event, of a text of its own, so that each is compiled by itself, with its
+-- handler in it. A batch is a loop: it stores its position before each call, so that errors and
+-- requests are of that entry. For a single event there is another: what LuaJIT compiles for it
+-- begins at the C function, which it does not where a loop comes first.
+local HEAD = [[
 local batch, entries, call, handler, new_session, new_packet, new_event, close, ask_verdict,
     begin = ...
-return function()
-    for position = batch.position, batch.count - 1 do
-        local entry = entries[position]
+]]
+local CALL = [[
         local packet = nil
-        batch.position = position
-        batch.changing[0] = entry.index
         call.number = call.number + 1
         if entry.event.packet ~= nil then
             packet = new_packet()
@@ -76,13 +76,27 @@ return function()
         if verdict ~= nil then
             ask_verdict(verdict)
         end
+]]
+local LOOP = HEAD .. [[
+return function()
+    for position = batch.position, batch.count - 1 do
+        local entry = entries[position]
+        batch.position = position
+        batch.changing[0] = entry.index
+]] .. CALL .. [[
     end
     batch.position = batch.count
 end
 ]]
+local SINGLE = HEAD .. [[
+return function()
+    local entry = entries[0]
+]] .. CALL .. [[
+end
+]]
 
 local function is_near_limit()
-    return collectgarbage("count") > host.memory_limit_kib - RESERVE_KIB
+    return host.count_kib() > host.memory_limit_kib - RESERVE_KIB
 end
 
 -- Whether the plugin has to be stopped for its memory. pcall: collecting may itself find none.
@@ -105,7 +119,7 @@ local function stop()
     exhausted = true
     failure = failure or "its memory budget is used up"
     for _, id in pairs(shape.events) do
-        loops[id] = nil
+        loops[id], singles[id] = nil, nil
     end
     jit.flush() -- compiled code holds on to the handlers, too
     pcall(collectgarbage)
@@ -155,10 +169,21 @@ local function enter()
     entry.asked = bit.bor(entry.asked, C.STELLAR_LUA_BATCH_FAILED)
 end
 
-local function make_loop(handler)
-    local chunk = assert(loadstring(LOOP, "=host/loop.lua"))
+-- The same for a batch of one.
+local function enter_one()
+    if not guard(singles[batch.type] or no_loop) then
+        entries[0].asked = bit.bor(entries[0].asked, C.STELLAR_LUA_BATCH_FAILED)
+    end
+end
+
+local function make(text, handler)
+    local chunk = assert(loadstring(text, "=host/loop.lua"))
     return chunk(batch, entries, call, handler, new_session, new_packet, new_event, close_call,
         ask_verdict, budget.begin)
+end
+
+local function add_handler(event, handler)
+    loops[event], singles[event] = make(LOOP, handler), make(SINGLE, handler)
 end
 
 local function load(plugin_host, ret_state)
@@ -201,21 +226,22 @@ function dispatch.prepare(plugin, place)
     local events = {}
     for name, handler in pairs(plugin.on) do
         if shape.events[name] ~= nil then
-            loops[shape.events[name]] = make_loop(handler)
+            add_handler(shape.events[name], handler)
             events[#events + 1] = name
         end
     end
     local hear = derived.make_handler(plugin.on)
     if hear ~= nil then
-        loops[shape.events.derived] = make_loop(hear)
+        add_handler(shape.events.derived, hear)
     end
     table.sort(events)
     host.deliver = ffi.cast("void (*)(void)", enter)
+    host.deliver_one = ffi.cast("void (*)(void)", enter_one)
     host.load = ffi.cast("int (*)(struct plugin_host *, void **)", enter_load)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
-        plugin.fail_open, address_of(host.deliver), address_of(batch), address_of(host.load),
-        table.concat(derived.raises, " "), table.concat(derived.hears, " "),
+        plugin.fail_open, address_of(host.deliver), address_of(host.deliver_one), address_of(batch),
+        address_of(host.load), table.concat(derived.raises, " "), table.concat(derived.hears, " "),
         budget.late_calls, function() return failure ~= nil and place(failure) or nil end
 end
 
