@@ -163,6 +163,24 @@ MUTATIONS = (
         "return (",
     ),
     Mutation(
+        "derived_event_goes_to_all_hearers",
+        "native/engine/plugin_table.c",
+        "? table->derived_interest[event->derived_id]",
+        "? table->interest[STELLAR_EVENT_DERIVED]",
+    ),
+    Mutation(
+        "derived_event_keeps_the_callers_bytes",
+        "native/engine/plugin_queue.c",
+        "\tentry->event.data = copy;",
+        "\tentry->event.data = bytes;",
+    ),
+    Mutation(
+        "owner_is_told_that_it_took_over",
+        "native/engine/plugin_suspend.c",
+        "block->called & ~PLUGIN_BIT(block->owner_id)",
+        "block->called",
+    ),
+    Mutation(
         "blocked_session_passes",
         "native/engine/plugin_stage.c",
         "\tsession->hot->flags |= SESSION_BLOCKED;\n\tif (verdict->drop",
