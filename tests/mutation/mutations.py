@@ -80,7 +80,7 @@ MUTATIONS = (
     Mutation(
         "metadata_replaced_without_free",
         "native/session/metadata.c",
-        "\tfree_value(old.value, old.value_size, old.free_callback);\n",
+        "\tfree_value(&old);\n",
         "\t(void)old;\n",
     ),
     Mutation(
@@ -153,8 +153,8 @@ MUTATIONS = (
     Mutation(
         "detach_has_no_effect",
         "native/engine/plugin_call.c",
-        "\tblock->detached |= PLUGIN_BIT(host->id);\n\tif (block->owner_id",
-        "\tif (block->owner_id",
+        "\tsession->block->detached |= PLUGIN_BIT(host->id);\n",
+        "",
     ),
     Mutation(
         "muted_plugin_hears_no_closing",
@@ -188,7 +188,7 @@ MUTATIONS = (
     ),
     Mutation(
         "weaker_verdict_wins",
-        "native/engine/plugin_api.c",
+        "native/engine/verdict_api.c",
         "if (request->disposition > verdict->disposition) {",
         "if (request->disposition >= verdict->disposition || is_drop == false) {",
     ),
