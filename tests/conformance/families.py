@@ -5,6 +5,7 @@ Their traffic is written here with the events that it raises; what the plugins l
 (oracle.py).
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -101,6 +102,21 @@ UDP = Traffic(
     ),
 )  # fmt: skip
 
+# Packets before and after the 60 s of a lock and the 300 s of a lease.
+SLOW = Traffic(
+    steps=("open: udp client > server:53, as: {s}", "client: 1", "server: 2", "wait_ms: 59900",
+           "client: 3", "wait_ms: 200", "client: 4", "wait_ms: 140000", "client: 5",
+           "wait_ms: 99800", "client: 6", "wait_ms: 200", "client: 7"),
+    moments=(
+        _packet("forward", "session_opening"),
+        _packet("reverse", "session_active"),
+        *(
+            replace(_packet("forward"), at_ms=at_ms)
+            for at_ms in (59_900, 60_100, 200_100, 299_900, 300_100)
+        ),
+    ),
+)  # fmt: skip
+
 BASIC = ("session_opening", "session_packet", "session_closing")
 OF_TCP = (*BASIC, "session_active", "tcp_data")
 
@@ -152,11 +168,99 @@ def _doing(actions: str, **values: str) -> Callable[[_Place, Plugin], Plugin]:
     )
 
 
+def _scripted(name: str, traffic: Traffic, *scripts: str, **values: str) -> Subject:
+    """Plugins a, b, ... with these scripts, that need what UDP sessions in one moment bring."""
+    plugins = tuple(
+        Plugin(name=each, events=BASIC, script=script, **values)  # type: ignore[arg-type]
+        for each, script in zip("abc", scripts, strict=False)
+    )
+    return Subject(name=name, traffic=traffic, plugins=plugins)
+
+
+def _at_each_position(name: str, traffic: Traffic, script: str, **values: str) -> Iterator[Subject]:
+    for position, each in enumerate(NAMES):
+        scripts = ["", "", ""]
+        scripts[position] = script
+        yield _scripted(f"{name}_by_{each}", traffic, *scripts, **values)
+
+
+def _ends_of_leases() -> Iterator[Subject]:
+    taken = "session_packet@1: take_over"
+    yield from _at_each_position("give_back", UDP, f"{taken}; session_packet@3: give_back")
+    yield from _at_each_position("give_back_at_once", UDP, f"{taken} give_back give_back")
+    yield from _at_each_position("take_over_again", UDP, f"{taken} take_over")
+    yield from _at_each_position(
+        "owner_fails", UDP, f"{taken}; session_packet@3: fail", fail="open"
+    )
+    yield from _at_each_position("owner_fails_closed", UDP, f"{taken}; session_packet@3: fail")
+    yield from _at_each_position("lease_ends", SLOW, f"{taken}; session_packet@5: detach")
+    yield from _at_each_position(
+        "lease_is_renewed",
+        SLOW,
+        f"{taken}; session_packet@3: take_over; session_closing: give_back",
+    )
+
+
+def _locks() -> Iterator[Subject]:
+    wish = "session_packet: take_over lock unlock bypass"
+    for holder, other in itertools.permutations(range(3), 2):
+        scripts = ["", "", ""]
+        scripts[holder], scripts[other] = "session_packet@1: lock", "session_packet@2: take_over"
+        yield _scripted(f"lock_of_{NAMES[holder]}_against_{NAMES[other]}", UDP, *scripts)
+        scripts[holder], scripts[other] = "session_packet@1: lock; session_packet@3: detach", wish
+        yield _scripted(f"lock_ends_with_{NAMES[holder]}_for_{NAMES[other]}", UDP, *scripts)
+        scripts[holder], scripts[other] = "session_packet@1: lock", wish
+        yield _scripted(f"lock_expires_of_{NAMES[holder]}_for_{NAMES[other]}", SLOW, *scripts)
+    yield from _at_each_position(
+        "lock_of_the_owner", UDP, "session_packet@1: lock take_over bypass"
+    )
+    yield from _at_each_position(
+        "lock_ends_with_failure", UDP, "session_packet@1: lock; session_packet@2: fail", fail="open"
+    )
+
+
+def _consents() -> Iterator[Subject]:
+    for count in (1, 2, 3):
+        for those in itertools.combinations(NAMES, count):
+            scripts = ["session_packet@1: bypass" if each in those else "" for each in NAMES]
+            yield _scripted(f"bypass_of_{''.join(those)}", UDP, *scripts)
+    consent = "session_packet@1: bypass"
+    yield from (
+        _scripted(f"bypass_when_{NAMES[position]}_leaves", UDP, *scripts)
+        for position in range(3)
+        for scripts in [
+            [consent if i != position else "session_packet@2: detach" for i in range(3)]
+        ]
+    )
+    unlocked = f"{consent}; session_packet@2: lock; session_packet@3: unlock"
+    yield _scripted("bypass_waits_for_lock", UDP, unlocked, "", "session_packet@2: bypass")
+    yield _scripted("bypass_one_by_one", UDP, consent, "session_packet@2: bypass",
+                    "session_packet@3: bypass")  # fmt: skip
+    yield _scripted("bypass_of_owner", UDP, "", "session_packet@1: take_over bypass", "")
+
+
+VERDICTS = ("", "pass", "drop", "reject")
+
+
+def _verdicts() -> Iterator[Subject]:
+    for first, second in itertools.product(VERDICTS, VERDICTS):
+        scripts = [f"session_packet@2: {each}" if each else "" for each in (first, second)]
+        name = f"verdict_{first or 'none'}_then_{second or 'none'}"
+        yield _scripted(name, UDP, *scripts, "session_packet: take_over give_back")
+    yield _scripted("verdict_without_packet", UDP, "session_closing: drop reject", "", "")
+    yield _scripted("take_over_after_failure", UDP, "session_packet@1: fail",
+                    "session_packet: take_over; session_closing: take_over", "")  # fmt: skip
+
+
 def _all() -> Iterator[Subject]:
     yield from _each_place("detach", _doing("detach"))
     yield from _each_place("take_over", _doing("take_over detach"))
     yield from _each_place("fail_closed", _doing("fail"))
     yield from _each_place("fail_open", _doing("fail", fail="open"))
+    yield from _ends_of_leases()
+    yield from _locks()
+    yield from _consents()
+    yield from _verdicts()
 
 
 FAMILIES = tuple(_all())

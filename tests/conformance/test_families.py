@@ -16,6 +16,9 @@ def make_case(subject: Subject, sessions: int, spacing_us: int) -> Case:
     """The subject's traffic, in several sessions side by side."""
     lines = ["---", f"spacing_us: {spacing_us}", "packets:"]
     for step in subject.traffic.steps:
+        if step.startswith("wait_ms"):
+            lines.append(f"  - {step}")
+            continue
         for position in range(sessions):
             line = step.format(s=f"s{position}")
             has_name = line.startswith("open")
