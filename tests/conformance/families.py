@@ -232,8 +232,8 @@ def _consents() -> Iterator[Subject]:
             [consent if i != position else "session_packet@2: detach" for i in range(3)]
         ]
     )
-    unlocked = f"{consent}; session_packet@2: lock; session_packet@3: unlock"
-    yield _scripted("bypass_waits_for_lock", UDP, unlocked, "", "session_packet@2: bypass")
+    locked = "session_packet@1: bypass lock; session_packet@3: unlock"
+    yield _scripted("bypass_waits_for_lock", UDP, consent, consent, locked)
     yield _scripted("bypass_one_by_one", UDP, consent, "session_packet@2: bypass",
                     "session_packet@3: bypass")  # fmt: skip
     yield _scripted("bypass_of_owner", UDP, "", "session_packet@1: take_over bypass", "")

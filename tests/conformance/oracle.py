@@ -170,6 +170,8 @@ class _Session:
         return "busy" if self.owner is party else "ok"
 
     def _take_over(self, party: _Party, argument: str) -> str:
+        if not self.moment.is_packet:
+            return "invalid"  # it is closing
         if self.holder not in (None, party):
             return "busy"
         if self.is_blocked or self.drop_reason:

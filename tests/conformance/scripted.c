@@ -21,6 +21,7 @@
 #define RULES_MAX 32
 #define ACTIONS_MAX 8
 #define WORD_SIZE 64
+#define DERIVED_MAX 8
 #define ALIVE 0x616c6976u
 
 #define PROTOCOL_ICMP 1
@@ -47,6 +48,12 @@ struct rule {
 	struct action actions[ACTIONS_MAX];
 };
 
+// A derived event that it raises or hears.
+struct derived {
+	const char *name;
+	int id;
+};
+
 struct script {
 	uint32_t rule_count;
 	struct rule rules[RULES_MAX];
@@ -56,7 +63,7 @@ struct script {
 	_Atomic uint64_t contexts_wrong; // freed that were not alive
 	_Atomic uint64_t values_made;
 	_Atomic uint64_t values_freed;
-	struct plugin_host *host;
+	struct derived derived[DERIVED_MAX];
 };
 
 struct context {
@@ -137,6 +144,7 @@ static void say_detail(struct text *text, const struct session *session, const s
 	case STELLAR_EVENT_TCP_DATA:
 	case STELLAR_EVENT_TCP_OVERLAP:
 	case STELLAR_EVENT_UDP_DATA:
+	case STELLAR_EVENT_DERIVED:
 		say(text, " \"%.*s\"", (int)event->data_length, (const char *)event->data);
 		break;
 	case STELLAR_EVENT_TCP_GAP:
@@ -156,6 +164,32 @@ static void say_detail(struct text *text, const struct session *session, const s
 	default:
 		break;
 	}
+}
+
+static const char *name_of_event(const struct session *session, const struct event *event)
+{
+	const struct script *script = pm_session_plugin_state(session);
+
+	for (int i = 0; event->type == STELLAR_EVENT_DERIVED && i < DERIVED_MAX; i++)
+		if (script->derived[i].name != NULL &&
+		    script->derived[i].id == (int)event->derived_id)
+			return script->derived[i].name;
+	return stellar_event_name(event->type);
+}
+
+// raise=knocked/data
+static int raise_event(struct session *session, const char *argument)
+{
+	const struct script *script = pm_session_plugin_state(session);
+	size_t length = strcspn(argument, "/");
+	const char *data = argument + length + (argument[length] == '/');
+
+	for (int i = 0; i < DERIVED_MAX && script->derived[i].name != NULL; i++)
+		if (strlen(script->derived[i].name) == length &&
+		    memcmp(script->derived[i].name, argument, length) == 0)
+			return session_raise_event(session, script->derived[i].id, data,
+						   strlen(data));
+	return -ENOENT;
 }
 
 static void free_value(void *memory, size_t size)
@@ -295,6 +329,8 @@ static int ask(struct session *session, const struct action *action)
 		return session_del_metadata(session, argument);
 	if (strcmp(name, "expect") == 0)
 		return announce(session, argument);
+	if (strcmp(name, "raise") == 0)
+		return raise_event(session, argument);
 	if (strcmp(name, "timer") == 0)
 		return timer_start(session, (uint32_t)strtoul(argument, NULL, 10));
 	if (strcmp(name, "stop") == 0)
@@ -361,7 +397,7 @@ static void entry(struct session *session, void *memory)
 	context->calls++;
 	context->calls_of[event->type]++;
 	say_label(&text, session);
-	say(&text, " %s %s %" PRIu32, stellar_event_name(event->type),
+	say(&text, " %s %s %" PRIu32, name_of_event(session, event),
 	    event->direction == STELLAR_FORWARD ? "forward" : "reverse", context->calls);
 	say_detail(&text, session, event);
 	for (uint32_t i = 0; i < script->rule_count; i++) {
@@ -460,6 +496,25 @@ static int read_rule(struct rule *rule, char *line)
 	return 0;
 }
 
+static const char *const settings[] = {"script", "ledger", NULL};
+static const char *const before[] = {BEFORE NULL};
+static const char *const after[] = {AFTER NULL};
+static const char *const raises[] = {RAISES NULL};
+static const char *const hears[] = {HEARS NULL};
+
+static void read_derived(struct plugin_host *host, struct script *script, const char *const *names)
+{
+	int count = 0;
+
+	while (script->derived[count].name != NULL)
+		count++;
+	for (; *names != NULL; names++, count++)
+		script->derived[count] = (struct derived){
+			.name = *names,
+			.id = plugin_get_derived_id(host, *names),
+		};
+}
+
 static int load(struct plugin_host *host, void **ret_state)
 {
 	struct script *script = calloc(1, sizeof(*script));
@@ -468,6 +523,8 @@ static int load(struct plugin_host *host, void **ret_state)
 	char *rest = NULL;
 	int result = 0;
 
+	read_derived(host, script, raises);
+	read_derived(host, script, hears);
 	script->ledger = plugin_get_setting(host, "ledger");
 	for (char *line = strtok_r(text, ";", &rest); line != NULL && result == 0;
 	     line = strtok_r(NULL, ";", &rest)) {
@@ -502,10 +559,6 @@ static void unload(struct plugin_host *host, void *state)
 	free(script);
 }
 
-static const char *const settings[] = {"script", "ledger", NULL};
-static const char *const before[] = {BEFORE NULL};
-static const char *const after[] = {AFTER NULL};
-
 STELLAR_PUBLIC const struct plugin stellar_plugin = {
 	STELLAR_PLUGIN_HEADER,
 	.name = NAME,
@@ -521,4 +574,6 @@ STELLAR_PUBLIC const struct plugin stellar_plugin = {
 	.context_free = context_free,
 	.entry = entry,
 	.settings = settings,
+	.raises = raises,
+	.hears = hears,
 };

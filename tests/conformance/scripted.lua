@@ -7,6 +7,7 @@ local packet_library = require("stellar.packet")
 local stellar = require("stellar")
 
 local EVENTS = { "@EVENTS@" }
+local HEARS = { "@HEARS@" }
 local PROTOCOLS = { tcp = packet_library.TCP, udp = packet_library.UDP, icmp = packet_library.ICMP }
 local LABELS = { [packet_library.TCP] = "tcp", [packet_library.UDP] = "udp",
     [packet_library.ICMP] = "icmp" }
@@ -33,6 +34,7 @@ local details = {
 }
 details.tcp_overlap = details.tcp_data
 details.udp_data = details.tcp_data
+details.derived = details.tcp_data
 
 local function split(argument)
     return argument:match("^([^/]*)/(.*)$")
@@ -79,7 +81,10 @@ local requests = {
     expect = announce,
     timer = function(session, argument) return session:start_timer(tonumber(argument)) end,
     stop = function(session) return session:stop_timer() end,
-    fail = function() return true end, -- when all is logged
+    raise = function(session, argument)
+        local name, data = argument:match("^([^/]*)/?(.*)$")
+        return session:raise(name, data)
+    end,
 }
 
 local function children_of(session)
@@ -176,11 +181,18 @@ for _, name in ipairs(EVENTS) do
         return handle(name, session, event)
     end
 end
+for _, name in ipairs(HEARS) do
+    context.derived = "uint32"
+    on[name] = function(session, _, event)
+        return handle("derived", session, event)
+    end
+end
 
 return {
     name = "@NAME@", version = "1",
     fail = "@FAIL@",
     before = { "@BEFORE@" }, after = { "@AFTER@" },
+    raises = { "@RAISES@" },
     context = context,
     config = { script = { type = "string", default = "" } },
     configure = function(settings)

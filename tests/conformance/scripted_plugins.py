@@ -3,7 +3,7 @@
 
 import hashlib
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import stellar
@@ -24,13 +24,15 @@ class Plugin:
     events: tuple[str, ...] = EVENTS_DEFAULT
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    raises: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()
     fail: str = "closed"
     script: str = ""
 
 
 def make_plugin(plugin: Plugin, language: str, into: Path) -> Path:
     """A file that can be loaded; made once for each thing that a plugin is."""
-    what = repr((plugin.name, plugin.events, plugin.before, plugin.after, plugin.fail))
+    what = repr(replace(plugin, script=""))
     folder = into / hashlib.sha256(what.encode()).hexdigest()[:16]
     path = folder / f"{plugin.name}.{'so' if language == 'c' else 'lua'}"
     if not path.exists():
@@ -49,6 +51,8 @@ def _compile(plugin: Plugin, path: Path) -> None:
         "EVENTS": f"({events or '0'})",
         "BEFORE": _list(plugin.before),
         "AFTER": _list(plugin.after),
+        "RAISES": _list(plugin.raises),
+        "HEARS": _list(plugin.hears),
         "FAIL_ACTION": f"STELLAR_FAIL_{plugin.fail.upper()}",
     }
     subprocess.run(
@@ -69,6 +73,8 @@ def _fill_in(plugin: Plugin) -> str:
         "FAIL": f'"{plugin.fail}"',
         "BEFORE": _list(plugin.before),
         "AFTER": _list(plugin.after),
+        "RAISES": _list(plugin.raises),
+        "HEARS": _list(plugin.hears),
     }
     for name, value in values.items():
         text = text.replace(f'"@{name}@"', value)

@@ -32,7 +32,7 @@ LANGUAGES: Mapping[str, Sequence[str]] = {
 """Of the plugins in turn."""
 _FAILURE = "as the script says"  # scripted.lua, when its script makes it fail
 _SESSION_CAPACITY = 1024
-_C_ONLY = ("init:", "own=")
+_C_ONLY = ("init:", "own=", "timer=")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Those it can be run in: Lua has no context_init, and no memory of its own to free."""
+        """Those it can be run in: Lua has no context_init, no memory of its own, no timers."""
         is_c_only = any(word in plugin.script for plugin in self.plugins for word in _C_ONLY)
         return ("c",) if is_c_only else tuple(LANGUAGES)
 
@@ -63,8 +63,8 @@ def load_case(path: Path) -> Case:
 def _read_plugin(choice: PluginChoice) -> Plugin:
     values = dict(choice.settings)
     words = {
-        key: tuple(values.pop(key, default).split())
-        for key, default in (("events", " ".join(EVENTS_DEFAULT)), ("before", ""), ("after", ""))
+        key: tuple(values.pop(key, " ".join(EVENTS_DEFAULT) if key == "events" else "").split())
+        for key in ("events", "before", "after", "raises", "hears")
     }
     return Plugin(name=choice.path, **words, **values)  # type: ignore[arg-type]
 
