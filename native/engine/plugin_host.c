@@ -5,13 +5,11 @@
 
 #include "engine/plugin_host.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "engine/plugin_call.h"
 #include "engine/plugin_derived.h"
@@ -25,10 +23,7 @@ static void unload(struct plugin_host *host)
 		plugin_workers_fini(host);
 	if (host->loaded && host->plugin->unload != NULL)
 		host->plugin->unload(host, host->state);
-	if (host->library != NULL)
-		dlclose(host->library);
-	if (host->library_fd >= 0)
-		close(host->library_fd);
+	plugin_library_close(&host->library);
 }
 
 void plugin_host_destroy(struct plugin_host *host)
@@ -109,7 +104,7 @@ static struct plugin_host *make_host(struct engine *engine, const struct plugin 
 	memset(host->rows, 0, rows_size);
 	host->engine = engine;
 	host->plugin = plugin;
-	host->library_fd = -1;
+	host->library.fd = -1;
 	for (uint32_t i = 0; i < engine->config.worker_count; i++) {
 		plugin_row_set_entries(&host->rows[i], plugin, &entries);
 		slab_init(&host->rows[i].apart, (plugin->context_size + 7u) & ~7u);
@@ -117,9 +112,9 @@ static struct plugin_host *make_host(struct engine *engine, const struct plugin 
 	return host;
 }
 
-int plugin_host_create(struct engine *engine, const struct plugin *plugin, void *library,
-		       int library_fd, void *host_data, struct plugin_host **ret_host, char *error,
-		       size_t error_size)
+int plugin_host_create(struct engine *engine, const struct plugin *plugin,
+		       struct plugin_library *library, void *host_data,
+		       struct plugin_host **ret_host, char *error, size_t error_size)
 {
 	int result = plugin_check(plugin, error, error_size);
 	struct plugin_host *host = result == 0 ? make_host(engine, plugin, host_data) : NULL;
@@ -128,24 +123,22 @@ int plugin_host_create(struct engine *engine, const struct plugin *plugin, void 
 		if (result == 0)
 			snprintf(error, error_size, "plugin %s: no memory", plugin->name);
 		if (library != NULL)
-			dlclose(library);
-		if (library_fd >= 0)
-			close(library_fd);
+			plugin_library_close(library);
 		return result != 0 ? result : -ENOMEM;
 	}
-	host->library = library;
-	host->library_fd = library_fd;
+	if (library != NULL)
+		host->library = *library;
 	*ret_host = host;
 	return 0;
 }
 
 // Takes the library over, also on failure.
-static int add(struct engine *engine, const struct plugin *plugin, void *library, void *host_data,
-	       char *error, size_t error_size)
+static int add(struct engine *engine, const struct plugin *plugin, struct plugin_library *library,
+	       void *host_data, char *error, size_t error_size)
 {
 	struct plugin_host *host;
-	int result = plugin_host_create(engine, plugin, library, -1, host_data, &host, error,
-					error_size);
+	int result =
+		plugin_host_create(engine, plugin, library, host_data, &host, error, error_size);
 
 	if (result == 0)
 		result = check_place(engine, plugin, error, error_size);
@@ -165,37 +158,16 @@ static int add(struct engine *engine, const struct plugin *plugin, void *library
 	return (int)engine->plugin_count++;
 }
 
-void *plugin_library_open(const char *name, const char *path, const struct plugin **ret_plugin,
-			  int *ret_result, char *error, size_t error_size)
-{
-	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-
-	*ret_result = -ENOENT;
-	if (library == NULL) {
-		snprintf(error, error_size, "%s", dlerror());
-		return NULL;
-	}
-	*ret_plugin = dlsym(library, STELLAR_PLUGIN_SYMBOL);
-	if (*ret_plugin != NULL)
-		return library;
-	*ret_result = -ENOEXEC;
-	snprintf(error, error_size, "%s: expected the symbol %s, found none", path,
-		 STELLAR_PLUGIN_SYMBOL);
-	dlclose(library);
-	return NULL;
-}
-
 int engine_load_plugin(struct engine *engine, const char *path, char *error, size_t error_size)
 {
-	const struct plugin *plugin;
-	int result;
-	void *library = plugin_library_open(path, path, &plugin, &result, error, error_size);
+	struct plugin_library library;
+	int result = plugin_library_open(path, &library, error, error_size);
 
-	if (library == NULL)
+	if (result != 0)
 		return result;
 	char reason[256] = "no memory";
 
-	result = add(engine, plugin, library, NULL, reason, sizeof(reason));
+	result = add(engine, library.plugin, &library, NULL, reason, sizeof(reason));
 	if (result < 0)
 		snprintf(error, error_size, "%s: %s", path, reason);
 	return result;

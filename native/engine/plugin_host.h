@@ -89,13 +89,18 @@ struct plugin_account {
 	uint64_t reloads;
 };
 
+struct plugin_library {
+	void *handle; // of the linker
+	int fd; // the copy of the file, -1: none
+	const struct plugin *plugin;
+};
+
 // One version of a plugin.
 struct plugin_host {
 	struct engine *engine;
 	struct plugin_account *account;
 	const struct plugin *plugin; // as registered; never copied
-	void *library; // dlopen handle, NULL when registered by the caller
-	int library_fd; // of the private copy that was loaded, -1: none
+	struct plugin_library library; // none when registered by the caller
 	void *state; // from load
 	uint16_t id; // place in the order after plugin_order
 	bool loaded; // load was called and agreed
@@ -158,17 +163,18 @@ int plugin_settings_check(const struct plugin_host *host, char *error, size_t er
 // Forget what the operator gave.
 void plugin_settings_free(struct plugin_account *account);
 
-// A version, not yet in the engine. Takes the library and its descriptor over, also on failure.
-// Returns 0 or -errno with one line in error.
-int plugin_host_create(struct engine *engine, const struct plugin *plugin, void *library,
-		       int library_fd, void *host_data, struct plugin_host **ret_host, char *error,
-		       size_t error_size);
+// A version, not yet in the engine. Takes the library (NULL: none) over, also on failure. Returns 0
+// or -errno with one line in error.
+int plugin_host_create(struct engine *engine, const struct plugin *plugin,
+		       struct plugin_library *library, void *host_data,
+		       struct plugin_host **ret_host, char *error, size_t error_size);
 // Call load and, for each worker, worker_init. Returns 0 or -errno with one line in error.
 int plugin_host_load(struct plugin_host *host, char *error, size_t error_size);
-// Load a shared object (name: as the linker is told; path: as the operator knows it). Returns a
-// handle, or NULL with *ret_result and one line in error.
-void *plugin_library_open(const char *name, const char *path, const struct plugin **ret_plugin,
-			  int *ret_result, char *error, size_t error_size);
+// plugin_library.c. Load a copy of a shared object. Returns 0 or -errno with one line in error.
+int plugin_library_open(const char *path, struct plugin_library *ret_library, char *error,
+			size_t error_size);
+// Accepts one that is closed.
+void plugin_library_close(struct plugin_library *library);
 // A version that is to be destroyed: what it counted stays. Under versions_lock.
 void plugin_account_close_version(struct plugin_account *account, struct plugin_host *host);
 // With all its versions; accepts NULL.

@@ -8,16 +8,10 @@
 // pins it, and no table has it) -> gone, when every worker has left the tables that had it. What
 // has not been in force yet can still be refused, and nothing has changed.
 
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/plugin_derived.h"
 #include "engine/worker.h"
@@ -47,54 +41,16 @@ int engine_has_plugin(const struct engine *engine, const struct plugin *plugin)
 	return 0;
 }
 
-// A copy of a file in memory: the linker takes the same file for the same library, and the operator
-// may write to it while it is mapped. Returns a descriptor or -errno.
-static int copy_file(const char *path)
+static int load_version(struct engine *engine, const char *path, struct plugin_host **ret_host,
+			char *error, size_t error_size)
 {
-	int from = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-
-	if (from < 0)
-		return -errno;
-	int copy = memfd_create(path, MFD_CLOEXEC);
-	int result = copy < 0 || fstat(from, &status) != 0 ? -errno : 0;
-
-	for (off_t left = result == 0 ? status.st_size : 0; left > 0 && result == 0;) {
-		ssize_t done = sendfile(copy, from, NULL, (size_t)left);
-
-		if (done <= 0)
-			result = done < 0 ? -errno : -EIO;
-		else
-			left -= done;
-	}
-	close(from);
-	if (result != 0 && copy >= 0)
-		close(copy);
-	return result != 0 ? result : copy;
-}
-
-// By its descriptor's name in /proc, which debuggers can read as long as it is open.
-static int load_copy(struct engine *engine, const char *path, struct plugin_host **ret_host,
-		     char *error, size_t error_size)
-{
-	const struct plugin *plugin;
-	char name[64];
+	struct plugin_library library;
 	char reason[256] = "";
-	int result;
-	int copy = copy_file(path);
+	int result = plugin_library_open(path, &library, error, error_size);
 
-	if (copy < 0) {
-		snprintf(error, error_size, "%s: %s", path, strerror(-copy));
-		return copy;
-	}
-	snprintf(name, sizeof(name), "/proc/%d/fd/%d", (int)getpid(), copy);
-	void *library = plugin_library_open(name, path, &plugin, &result, error, error_size);
-
-	if (library == NULL) {
-		close(copy);
+	if (result != 0)
 		return result;
-	}
-	result = plugin_host_create(engine, plugin, library, copy, NULL, ret_host, reason,
+	result = plugin_host_create(engine, library.plugin, &library, NULL, ret_host, reason,
 				    sizeof(reason));
 	if (result != 0)
 		snprintf(error, error_size, "%s: %s", path, reason);
@@ -348,7 +304,7 @@ int engine_reload_plugin(struct engine *engine, uint16_t plugin_id, const char *
 	int result = check_plugin(engine, plugin_id, error, error_size);
 
 	if (result == 0)
-		result = load_copy(engine, path, &host, error, error_size);
+		result = load_version(engine, path, &host, error, error_size);
 	return result == 0 ? reload(engine, plugin_id, host, error, error_size) : result;
 }
 
@@ -359,8 +315,7 @@ int engine_replace_plugin(struct engine *engine, uint16_t plugin_id, const struc
 	int result = check_plugin(engine, plugin_id, error, error_size);
 
 	if (result == 0)
-		result = plugin_host_create(engine, plugin, NULL, -1, NULL, &host, error,
-					    error_size);
+		result = plugin_host_create(engine, plugin, NULL, NULL, &host, error, error_size);
 	if (result != 0)
 		return result;
 	for (uint32_t i = 0; entries != NULL && i < engine->config.worker_count; i++)

@@ -48,6 +48,8 @@ struct recording_replay {
 	uint32_t results_size;
 	uint32_t tx_calls;
 	bool is_whole; // from the beginning, and every packet
+	uint16_t plugin_versions[STELLAR_PLUGINS_MAX]; // that the engine has, or is about to have
+	bool has_begun;
 	struct replay_until until;
 	struct replay_position position;
 };
@@ -389,16 +391,45 @@ static bool replay_policy(struct recording_replay *replay)
 	return false;
 }
 
-static bool replay_plugin(struct recording_replay *replay)
+static void ask_plugin(struct recording_replay *replay, uint16_t plugin_id, uint16_t version)
 {
 	replay->position.end = STELLAR_REPLAY_PLUGIN;
-	replay->position.plugin_id = replay->block.plugin.plugin_id;
-	replay->position.plugin_version = replay->block.plugin.version;
-	if (replay->block.plugin.plugin_id < replay->engine->plugin_count)
-		return false;
+	replay->position.plugin_id = plugin_id;
+	replay->position.plugin_version = version;
+	if (plugin_id < replay->engine->plugin_count) {
+		replay->plugin_versions[plugin_id] = version;
+		return;
+	}
 	replay->position.end = STELLAR_REPLAY_DAMAGED;
 	snprintf(replay->position.line, sizeof(replay->position.line), "plugin %u is not there",
-		 replay->block.plugin.plugin_id);
+		 plugin_id);
+}
+
+static bool replay_plugin(struct recording_replay *replay)
+{
+	const struct recording_plugin *plugin = &replay->block.plugin;
+
+	ask_plugin(replay, plugin->plugin_id, plugin->version);
+	return false;
+}
+
+// Whether a plugin has to take the version first that it had when what is left of the recording
+// begins.
+static bool is_behind(struct recording_replay *replay)
+{
+	if (replay->has_begun)
+		return false;
+	for (uint16_t id = 0; id < STELLAR_PLUGINS_MAX; id++) {
+		uint16_t version = replay->reader.header.plugin_versions[id];
+
+		if (version <= replay->plugin_versions[id])
+			continue;
+		ask_plugin(replay, id, version);
+		return true;
+	}
+	if (replay->reader.header.disabled != 0)
+		replay_disabled(replay, replay->reader.header.disabled);
+	replay->has_begun = true;
 	return false;
 }
 
@@ -476,8 +507,6 @@ static int take_up(struct recording_replay *replay)
 		worker->next_stats_ns = header->next_stats_ns;
 		worker->table->serial = header->session_serial;
 	}
-	if (header->disabled != 0)
-		replay_disabled(replay, header->disabled);
 	return header->policy_generation != 0 ? apply_policy(replay, header->policy_generation) : 0;
 }
 
@@ -522,6 +551,8 @@ static void replay_on(struct recording_replay *replay)
 	struct replay_position *position = &replay->position;
 	int result;
 
+	if (is_behind(replay))
+		return;
 	do {
 		result = take_block(replay);
 		if (result > 0)

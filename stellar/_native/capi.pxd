@@ -193,6 +193,12 @@ cdef extern from "stellar/engine.h" nogil:
         uint64_t takeovers
         uint64_t timers
         uint64_t timers_refused
+        uint64_t reloads
+        uint64_t versions
+        uint64_t old_contexts
+        uint64_t migrated
+        uint64_t stayed
+        uint64_t no_memory
         uint8_t enabled
         uint64_t timed_calls
         uint64_t timed_ns
@@ -258,6 +264,13 @@ cdef extern from "stellar/engine.h" nogil:
     int engine_set_plugin_entries(engine *engine, uint16_t plugin_id, uint32_t worker_id,
                                   const plugin_entries *entries)
     const plugin *engine_get_plugin(const engine *engine, uint16_t plugin_id)
+    int engine_find_plugin(const engine *engine, const char *name)
+    int engine_reload_plugin(engine *engine, uint16_t plugin_id, const char *path, char *error,
+                             size_t error_size)
+    int engine_replace_plugin(engine *engine, uint16_t plugin_id, const plugin *plugin,
+                              const plugin_entries *entries, char *error, size_t error_size)
+    size_t engine_collect_plugins(engine *engine)
+    int engine_has_plugin(const engine *engine, const plugin *plugin)
     int engine_set_plugin_setting(engine *engine, uint16_t plugin_id, const char *key,
                                   const char *value, char *error, size_t error_size)
     int engine_set_event_output(engine *engine, const char *path, uint32_t types, char *error,

@@ -3,6 +3,7 @@
 
 from libc.errno cimport EINVAL
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from stellar._native cimport capi
@@ -80,7 +81,7 @@ cdef class Engine(Figures):
     raise the exceptions of `stellar._native.errors`.
     """
 
-    cdef list plugins  # what registered plugins point to must outlive the engine
+    cdef list plugins  # registered versions that live: what they point to must be there
     cdef int running
     cdef readonly int workers
 
@@ -166,6 +167,67 @@ cdef class Engine(Figures):
         error[0] = 0
         return check(capi.engine_load_plugin(self.get(), path.encode(), error, ERROR_SIZE), error,
                      PluginError)
+
+    def reload_plugin(self, str name, str path):
+        """Put another version of a C plugin in the place of the one in force, after `start`."""
+        cdef char error[ERROR_SIZE]
+        cdef capi.engine *handle = self.get()
+        cdef bytes file = path.encode()
+        cdef const char *file_name = file
+        cdef uint16_t plugin_id = self.find_plugin(name)
+        cdef int result
+        error[0] = 0
+        with nogil:
+            result = capi.engine_reload_plugin(handle, plugin_id, file_name, error, ERROR_SIZE)
+        self.drop_plugins()
+        check(result, error, PluginError)
+
+    def replace_plugin(self, PluginHandle plugin not None):
+        """The same with a plugin made in this process, of the name it has."""
+        cdef char error[ERROR_SIZE]
+        cdef capi.engine *handle = self.get()
+        cdef uint16_t plugin_id = self.find_plugin(plugin.plugin.name.decode())
+        cdef capi.plugin_entries *entries
+        cdef size_t count = len(plugin.entries)
+        cdef int result
+        error[0] = 0
+        if count != <size_t>self.workers:
+            raise PluginError(f"plugin: expected functions for {self.workers} workers")
+        entries = <capi.plugin_entries *>calloc(count, sizeof(capi.plugin_entries))
+        if entries == NULL:
+            raise MemoryError()
+        try:
+            for worker in range(count):
+                plugin.fill_entries(worker, &entries[worker])
+            with nogil:
+                result = capi.engine_replace_plugin(handle, plugin_id, &plugin.plugin, entries,
+                                                    error, ERROR_SIZE)
+        finally:
+            free(entries)
+        self.plugins.append(plugin)
+        self.drop_plugins()
+        check(result, error, PluginError)
+
+    cdef uint16_t find_plugin(self, str name) except? 0xffff:
+        cdef int plugin_id = capi.engine_find_plugin(self.get(), name.encode())
+        if plugin_id < 0:
+            raise PluginError(f"plugin {name}: is not loaded", -plugin_id)
+        return <uint16_t>plugin_id
+
+    cdef int drop_plugins(self) except -1:
+        """Let go of registered versions that the engine has unloaded."""
+        self.plugins = [plugin for plugin in self.plugins
+                        if capi.engine_has_plugin(self.handle, &(<PluginHandle>plugin).plugin)]
+        return 0
+
+    def collect_plugins(self):
+        """Unload versions that nothing pins any more; returns how many old ones are left."""
+        cdef capi.engine *handle = self.get()
+        cdef size_t left
+        with nogil:
+            left = capi.engine_collect_plugins(handle)
+        self.drop_plugins()
+        return left
 
     def add_plugin(self, PluginHandle plugin not None):
         """Register a plugin made in this process; returns its id."""

@@ -84,7 +84,7 @@ cdef class PluginHandle:
         ret_entries.tick = <capi.plugin_tick_fn><size_t>given.get("tick", 0)
         ret_entries.context_migrate = <capi.plugin_migrate_fn><size_t>given.get(
             "context_migrate", 0)
-        ret_entries.host_data = NULL
+        ret_entries.host_data = <void *><size_t>given.get("host_data", 0)
         return 0
 
     cdef const char *keep(self, str text) except NULL:

@@ -45,6 +45,7 @@ VERBS = (
     Verb(("session", "show"), "show one session, and why it was judged as it was"),
     Verb(("stats",), "print the counters"),
     Verb(("plugin", "list"), "list the plugins, in order"),
+    Verb(("plugin", "reload"), "put a plugin's next version in force"),
     Verb(("plugin", "new"), "write a plugin to start from, with its test"),
     Verb(("plugin", "check"), "say what a plugin declares, or what is wrong with it"),
     Verb(("plugin", "test"), "run the scenarios of a folder"),

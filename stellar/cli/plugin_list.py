@@ -2,7 +2,8 @@
 """List the plugins of the running appliance in the order in which they are called.
 
 ns/call: wall-clock time of a call, from a sample of them; memory: live contexts, and of Lua its
-states. What a plugin in C allocates by itself is not known.
+states. What a plugin in C allocates by itself is not known. versions: that live; old_contexts: of
+those that are not in force any more; migrated: what a version took over from an older one.
 """
 
 import argparse
@@ -15,7 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 _COLUMNS = (
     "name", "version", "enabled", "calls", "ns/call", "errors", "contexts", "memory", "detached",
-    "takeovers",
+    "takeovers", "reloads", "versions", "old_contexts", "migrated",
 )  # fmt: skip
 
 

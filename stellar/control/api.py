@@ -33,6 +33,7 @@ __all__ = ["Api", "failure", "is_trusted", "listen"]
 _BODY_BYTES_MAX = 64 << 20
 _LIMIT_MAX = 10_000
 _LIMIT_DEFAULT = 100
+_RELOAD_LIMIT_SEC = 30.0
 
 
 class _BadRequest(Exception):
@@ -106,6 +107,21 @@ class Api:
         """GET /v1/plugins"""
         return web.json_response(await self._engine.call("plugins"))
 
+    async def reload_plugin(self, request: web.Request) -> web.Response:
+        """POST /v1/plugins/{name}/reload"""
+        body = await _read_body(request, "path")
+        path = body.get("path")
+        if not isinstance(path, str | None) or (path and not path.startswith("/")):
+            raise _BadRequest("path: expected an absolute path, or none")
+        name = request.match_info["name"]
+        try:
+            answer = await self._engine.call(
+                "plugin_reload", timeout_sec=_RELOAD_LIMIT_SEC, name=name, path=path
+            )
+        except EngineRefused as error:
+            return failure(409, "engine_refused", str(error))
+        return web.json_response(answer)
+
     async def interfaces(self, request: web.Request) -> web.Response:
         """GET /v1/interfaces"""
         return web.json_response(await self._engine.call("interfaces"))
@@ -126,14 +142,11 @@ class Api:
 
     async def apply_policy(self, request: web.Request) -> web.Response:
         """POST /v1/policy"""
-        try:
-            body = await request.json()
-        except ValueError as error:
-            raise _BadRequest("body: expected JSON") from error
-        if not isinstance(body, dict) or not isinstance(body.get("text"), str):
+        body = await _read_body(request, "text", "name")
+        if not isinstance(body.get("text"), str):
             raise _BadRequest("body: expected an object with a string 'text'")
         name = body.get("name", "policy.yml")
-        if not isinstance(name, str) or set(body) - {"text", "name"}:
+        if not isinstance(name, str):
             raise _BadRequest("body: expected only the strings 'text' and 'name'")
         try:
             state = await self._keeper.apply(body["text"], name)
@@ -179,6 +192,17 @@ def failure(status: int, kind: str, error: str, problems: list[str] | None = Non
     if problems is not None:
         body["problems"] = problems
     return web.json_response(body, status=status)
+
+
+async def _read_body(request: web.Request, *keys: str) -> dict[str, Any]:
+    """The JSON object that a request has, with no other keys."""
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise _BadRequest("body: expected JSON") from error
+    if not isinstance(body, dict) or set(body) - set(keys):
+        raise _BadRequest(f"body: expected an object with {' and '.join(map(repr, keys))}")
+    return body
 
 
 @web.middleware

@@ -35,7 +35,7 @@ class EngineClient:
         self._timeout_sec = timeout_sec
 
     async def call(
-        self, name: str, *, timeout_sec: float | None = None, **arguments: Any
+        self, name: str, /, *, timeout_sec: float | None = None, **arguments: Any
     ) -> dict[str, Any]:
         """The engine's answer to one call, without its `ok`."""
         wanted_sec = self._timeout_sec if timeout_sec is None else timeout_sec

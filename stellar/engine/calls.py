@@ -13,6 +13,7 @@ from stellar.engine.config import ApplianceConfig
 from stellar.engine.figures import Figures, session_json
 from stellar.engine.observers import observe
 from stellar.engine.plugins import plugin_memory
+from stellar.engine.reload import Plugins
 from stellar.engine.server import Attachment, CallError
 
 __all__ = ["Calls"]
@@ -23,8 +24,9 @@ _LIMIT_DEFAULT = 512
 class Calls:
     """Answers requests with what the engine says."""
 
-    def __init__(self, engine: Engine, config: ApplianceConfig) -> None:
+    def __init__(self, engine: Engine, plugins: Plugins, config: ApplianceConfig) -> None:
         self._engine = engine
+        self._reloader = plugins
         self._config = config
         self._began = time.monotonic()
         self._calls: dict[str, Callable[[dict[str, Any]], dict[str, Any] | Attachment]] = {
@@ -33,6 +35,7 @@ class Calls:
             "policy_apply": self._policy_apply,
             "sessions": self._sessions,
             "plugins": self._plugins,
+            "plugin_reload": self._plugin_reload,
             "interfaces": self._interfaces,
             "reopen_events": self._reopen_events,
             "observe": self._observe,
@@ -127,6 +130,12 @@ class Calls:
                 for row in rows
             ]
         }
+
+    def _plugin_reload(self, request: dict[str, Any]) -> dict[str, Any]:
+        name, path = request.get("name"), request.get("path")
+        if not isinstance(name, str) or not isinstance(path, str | None):
+            raise CallError("plugin_reload: expected a name, and a path or none", errno.EINVAL)
+        return self._reloader.reload(name, Path(path) if path else None)
 
     def _interfaces(self, request: dict[str, Any]) -> dict[str, Any]:
         devices = {each.name: each.device for each in self._config.interfaces}

@@ -17,7 +17,8 @@ _SESSIONS = (
 
 
 _NUMBERS_OF_PLUGIN = (
-    "calls", "errors", "contexts", "detached", "takeovers", "timers", "timers_refused",
+    "calls", "errors", "contexts", "detached", "takeovers", "timers", "timers_refused", "reloads",
+    "versions", "old_contexts", "migrated",
 )  # fmt: skip
 _OF_PLUGIN = ("name", "version", *_NUMBERS_OF_PLUGIN)
 

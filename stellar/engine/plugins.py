@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds and adds plugins: shared objects go to the engine, Lua files through the Lua host."""
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ __all__ = [
     "describe_plugin",
     "personality_plugin",
     "plugin_memory",
+    "reload_plugin",
 ]
 
 FirstFailure = Callable[[], str | None]
@@ -114,22 +116,48 @@ def _text_of(value: bool | float | str) -> str:
 
 def add_lua_plugin(engine: Engine, plugin: "LuaPlugin") -> None:
     """Add a Lua plugin that is loaded to an engine that has not started; raises PluginError."""
-    engine.add_plugin(
-        PluginHandle(
-            name=plugin.name,
-            version=plugin.version,
-            events=plugin.events,
-            entries=plugin.entries,
-            before=plugin.before,
-            after=plugin.after,
-            context_size=plugin.context_size,
-            fail_open=plugin.fail_open,
-            raises=plugin.raises,
-            hears=plugin.hears,
-            load_entry=plugin.load_entry,
-            owner=plugin,
-        )
+    engine.add_plugin(_handle_of(plugin))
+
+
+def _handle_of(plugin: "LuaPlugin") -> PluginHandle:
+    return PluginHandle(
+        name=plugin.name,
+        version=plugin.version,
+        events=plugin.events,
+        entries=plugin.entries,
+        before=plugin.before,
+        after=plugin.after,
+        context_size=plugin.context_size,
+        fail_open=plugin.fail_open,
+        raises=plugin.raises,
+        hears=plugin.hears,
+        load_entry=plugin.load_entry,
+        owner=plugin,
     )
+
+
+def reload_plugin(
+    engine: Engine, name: str, path: Path, *, workers: int, settings: Settings | None = None
+) -> FirstFailure:
+    """Put another version of a plugin in the place of the one in force, while workers run.
+
+    settings: those of a Lua plugin; the engine has those of one in C. Raises PluginError.
+    """
+    if name not in {stats["name"] for stats in engine.plugin_stats()}:
+        raise PluginError(f"plugin {name}: is not loaded", errno.ENOENT)
+    suffix = ".lua" if any(each.name == name for each in engine.plugin_owners) else ".so"
+    if not path.exists():
+        raise PluginError(f"{path}: expected a plugin, found no such file")
+    if path.suffix != suffix:
+        raise PluginError(f"{path}: expected a file ending in {suffix}, as before")
+    if suffix == ".so":
+        engine.reload_plugin(name, str(path.resolve()))
+        return lambda: None
+    plugin = _load_lua(path, workers, {path.stem: settings or {}})
+    if plugin.name != name:
+        raise PluginError(f"{path}: expected another version of {name}, found {plugin.name}")
+    engine.replace_plugin(_handle_of(plugin))
+    return plugin.first_failure
 
 
 def plugin_memory(engine: Engine) -> dict[str, int]:

@@ -23,8 +23,9 @@ from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.calls import Calls
 from stellar.engine.config import ApplianceConfig, ConfigError, FailAction, load_config
 from stellar.engine.faults import Faults
-from stellar.engine.plugins import add_plugin, personality_plugin
+from stellar.engine.plugins import personality_plugin
 from stellar.engine.recording import begin_run, describe_run
+from stellar.engine.reload import Plugins
 from stellar.engine.server import CallServer
 from stellar.telemetry.log import quote, start_logging
 
@@ -34,16 +35,17 @@ _log = logging.getLogger(__name__)
 _START_POLL_SEC = 0.001
 
 
-def build_engine(config: ApplianceConfig) -> Engine:
+def build_engine(config: ApplianceConfig) -> tuple[Engine, Plugins]:
     """An engine with the interfaces, wires, plugins and outputs of the configuration, started."""
     engine = Engine(**_settings(config))
     for target in config.engine.targets:
         network = ipaddress.ip_network(target.prefix)
         engine.add_target(network.network_address.packed, network.prefixlen, target.profile.value)
     _add_topology(engine, config)
-    add_plugin(engine, personality_plugin(config.personality.value), workers=config.engine.workers)
+    plugins = Plugins(engine, config.engine.workers)
+    plugins.add(personality_plugin(config.personality.value), {})
     for plugin in config.plugins:
-        add_plugin(engine, plugin.path, workers=config.engine.workers, settings=plugin.settings)
+        plugins.add(plugin.path, plugin.settings)
     config.events.path.parent.mkdir(parents=True, exist_ok=True)
     engine.set_event_output(str(config.events.path), [each.value for each in config.events.types])
     for directory in config.session_directories:
@@ -52,14 +54,15 @@ def build_engine(config: ApplianceConfig) -> Engine:
     run = begin_run(config.record.directory) if config.record.enabled else None
     if run is not None:
         engine.set_recording(str(run), config.record.size_bytes, config.record.seconds)
+        plugins.run = run
     engine.start()
     if run is not None:
-        _describe_run(run, engine, config)
+        _describe_run(run, engine, config, plugins)
     for name in disabled:
         _disable(engine, name)
     if engine.resume_line:
         _log.info("sessions=%s", quote(engine.resume_line))
-    return engine
+    return engine, plugins
 
 
 def _settings(config: ApplianceConfig) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def _settings(config: ApplianceConfig) -> dict[str, Any]:
     }
 
 
-def _describe_run(run: Path, engine: Engine, config: ApplianceConfig) -> None:
+def _describe_run(run: Path, engine: Engine, config: ApplianceConfig, plugins: Plugins) -> None:
     """Keep beside the recording what its replay needs."""
     ids = {name: position for position, name in enumerate(config.interface_names)}
     targets = [(ipaddress.ip_network(each.prefix), each.profile) for each in config.engine.targets]
@@ -101,10 +104,7 @@ def _describe_run(run: Path, engine: Engine, config: ApplianceConfig) -> None:
             ],
             "taps": [ids[tap.interface] for tap in config.taps],
         },
-        plugins=[
-            (personality_plugin(config.personality.value), {}),
-            *((plugin.path, plugin.settings) for plugin in config.plugins),
-        ],
+        plugins=plugins.files(),
         event_types=[each.value for each in config.events.types],
     )
     _log.info("recording=%s", run)
@@ -184,9 +184,9 @@ def _run_worker(engine: Engine, worker: int, cpu: int, server: CallServer) -> No
     server.worker_ended()
 
 
-def _serve(engine: Engine, config: ApplianceConfig) -> int:
+def _serve(engine: Engine, plugins: Plugins, config: ApplianceConfig) -> int:
     """Run the workers until someone asks to stop; returns the exit code."""
-    server = CallServer(config.engine_socket, Calls(engine, config))
+    server = CallServer(config.engine_socket, Calls(engine, plugins, config), plugins.collect)
     cpus = config.engine.cpus
     threads = [
         threading.Thread(
@@ -243,7 +243,7 @@ def main() -> int:
         config = _with_record(load_config(arguments.config), arguments)
         for directory in (config.runtime_directory, config.state_directory):
             directory.mkdir(parents=True, exist_ok=True)
-        engine = build_engine(config)
+        engine, plugins = build_engine(config)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
@@ -251,7 +251,7 @@ def main() -> int:
         print(f"stellar engine: {error}", file=sys.stderr)
         return 1
     _restore_policy(engine, config.policy_image)
-    return _serve(engine, config)
+    return _serve(engine, plugins, config)
 
 
 if __name__ == "__main__":

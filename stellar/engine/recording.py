@@ -2,9 +2,9 @@
 """Recordings: a directory a run, with all that its replay needs but the engine itself.
 
 `run-N/` has `manifest.json` (the engine's configuration, seed, topology and plugins), the plugins'
-files in `plugins/DIGEST/`, and what the engine writes by itself (native/engine/recording.h):
-segments and policy images. The newest `RUNS_KEPT` are kept: an engine that dies again and again
-must not fill the disk.
+files in `plugins/DIGEST/`, `plugin-ID-NUMBER.json` for each version that a reload put in force, and
+what the engine writes by itself (native/engine/recording.h): segments and policy images. The newest
+`RUNS_KEPT` are kept: an engine that dies again and again must not fill the disk.
 """
 
 import contextlib
@@ -19,9 +19,18 @@ from typing import Any
 import stellar
 from stellar.engine import Engine, StellarError
 from stellar.engine.figures import Figures
-from stellar.engine.plugins import FirstFailure, add_plugin
+from stellar.engine.plugins import FirstFailure, add_plugin, reload_plugin
 
-__all__ = ["RUNS_KEPT", "Recorded", "begin_run", "describe_run", "find_run", "replay_run"]
+__all__ = [
+    "RUNS_KEPT",
+    "Recorded",
+    "begin_run",
+    "describe_run",
+    "find_run",
+    "forget_version",
+    "keep_version",
+    "replay_run",
+]
 
 RUNS_KEPT = 4
 _MANIFEST = "manifest.json"
@@ -108,6 +117,26 @@ def _keep(run: Path, path: Path) -> str:
     return str(kept.relative_to(run))
 
 
+def keep_version(
+    run: Path, plugin_id: int, number: int, path: Path, settings: Mapping[str, str]
+) -> Path:
+    """Keep the file of a version that is about to be in force; returns what to load: the copy."""
+    kept = _keep(run, path)
+    text = json.dumps({"file": kept, "path": str(path), "settings": dict(settings)}) + "\n"
+    _version_file(run, plugin_id, number).write_text(text, encoding="utf-8")
+    return run / kept
+
+
+def forget_version(run: Path | None, plugin_id: int, number: int) -> None:
+    """It was refused."""
+    if run is not None:
+        _version_file(run, plugin_id, number).unlink(missing_ok=True)
+
+
+def _version_file(run: Path, plugin_id: int, number: int) -> Path:
+    return run / f"plugin-{plugin_id}-{number}.json"
+
+
 def find_run(directory: Path) -> Path:
     """The run that a directory is, or has; raises StellarError, also when it has several."""
     if (directory / _MANIFEST).is_file():
@@ -134,9 +163,8 @@ def replay_run(
     engine, failures = _build(run, manifest, events, event_types)
     try:
         engine.start()
-        position = engine.replay(str(run), until, until_ns)
-        if position["end"] == "plugin":
-            raise StellarError(f"{run}: a plugin was reloaded, which is not replayed")
+        while (position := engine.replay(str(run), until, until_ns))["end"] == "plugin":
+            failures.append(_reload(run, engine, position))
         figures = Figures()
         figures.add(engine)
         notes = _notes(manifest, position) + [text for tell in failures if (text := tell())]
@@ -183,6 +211,22 @@ def _build(
         problem = f"{type(error).__name__}: {error}"
         raise StellarError(f"{run / _MANIFEST}: it is no manifest: {problem}") from error
     return engine, failures
+
+
+def _reload(run: Path, engine: Engine, position: dict[str, Any]) -> FirstFailure:
+    """Put the version in force that was put in force there."""
+    plugin_id, number = position["plugin_id"], position["plugin_version"]
+    name = engine.plugin_stats()[plugin_id]["name"]
+    path = _version_file(run, plugin_id, number)
+    try:
+        version = json.loads(path.read_text(encoding="utf-8"))
+        file, settings = _kept(run, version["file"]), dict(version["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StellarError(
+            f"{path}: expected the version of {name} that came into force after packet "
+            f"{position['packets']}, found: {error}"
+        ) from error
+    return reload_plugin(engine, name, file, workers=1, settings=settings)
 
 
 def _kept(run: Path, file: str) -> Path:

@@ -2,7 +2,8 @@
 """The engine's socket: one JSON object a line in, one out. One thread, no loop of its own events.
 
 Requests are few (control is the only caller) and short, so they are answered one after another. A
-peer that sends no line, or too long a one, loses its connection and nobody else's.
+peer that sends no line, or too long a one, loses its connection and nobody else's. In between there
+is time for what has to be done now and then.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ __all__ = ["Attachment", "CallError", "CallServer"]
 
 _REQUEST_BYTES_MAX = 1 << 20
 _SEND_TIMEOUT_SEC = 5.0
+_REST_SEC = 1.0
 
 
 class CallError(Exception):
@@ -47,8 +50,12 @@ class _Answers(Protocol):
 class CallServer:
     """Listens on a Unix socket that only root and the engine's own user may use."""
 
-    def __init__(self, path: Path, calls: _Answers) -> None:
+    def __init__(
+        self, path: Path, calls: _Answers, rest: Callable[[], None] = lambda: None
+    ) -> None:
         self._calls = calls
+        self._rest = rest
+        self._rested = time.monotonic()
         self._path = path
         self._selector = selectors.DefaultSelector()
         self._buffers: dict[socket.socket, bytes] = {}
@@ -84,7 +91,10 @@ class CallServer:
     def run(self) -> bool:
         """Answer calls; returns whether someone asked to stop (else a worker ended by itself)."""
         while not (self._asked or self._ended):
-            for key, _ in self._selector.select():
+            if time.monotonic() - self._rested >= _REST_SEC:
+                self._rest()
+                self._rested = time.monotonic()
+            for key, _ in self._selector.select(_REST_SEC):
                 if key.fileobj is self._wake_read:
                     self._wake_read.recv(4096)
                 elif key.fileobj is self._listener:

@@ -88,6 +88,8 @@ _TOTALS_BY_ENTRY = (
     ("plugins", "detached", "stellar_plugin_detached_sessions", "plugin"),
     ("plugins", "takeovers", "stellar_plugin_takeovers", "plugin"),
     ("plugins", "timers_refused", "stellar_plugin_refused_timers", "plugin"),
+    ("plugins", "reloads", "stellar_plugin_reloads", "plugin"),
+    ("plugins", "migrated", "stellar_plugin_migrated_contexts", "plugin"),
 )
 
 

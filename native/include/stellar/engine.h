@@ -170,9 +170,11 @@ STELLAR_PUBLIC int engine_add_target(struct engine *engine, const struct ip_addr
 				     uint8_t prefix_length, uint8_t profile, char *error,
 				     size_t error_size);
 
-// Load a C plugin from a shared object, or register one the caller made (it must outlive the
-// engine). Refuses a wrong ABI version or size, a bad or taken name, an event this version does
-// not raise, a cycle in the order (printed). Before engine_start. Returns its id or -errno.
+// Load a C plugin from a shared object (a copy of it: the file may be written to; what it needs is
+// not looked for beside it, $ORIGIN is another place), or register one the caller made (it must
+// outlive the engine). Refuses a wrong ABI version or size, a bad or taken name, an event this
+// version does not raise, a cycle in the order (printed). Before engine_start. Returns its id or
+// -errno.
 STELLAR_PUBLIC int engine_load_plugin(struct engine *engine, const char *path, char *error,
 				      size_t error_size);
 STELLAR_PUBLIC int engine_add_plugin(struct engine *engine, const struct plugin *plugin,
@@ -213,8 +215,7 @@ STELLAR_PUBLIC int engine_find_plugin(const struct engine *engine, const char *n
 // its begin is not read later. The new version prepares and commits the policy in force; it was not
 // disabled, and its errors count anew. A version that was disabled pins nothing: its contexts end
 // at the session's next event. The old version is unloaded, and its library closed, by
-// engine_collect_plugins. The file is copied first: it may be the one that was loaded before. After
-// engine_start. Control thread.
+// engine_collect_plugins. After engine_start. Control thread.
 // Returns 0; what engine_load_plugin and load return; -EINVAL (another name; another place in the
 // order; a setting it does not take; or it refuses the policy in force), -ENOSPC (four versions
 // live: the contexts of old ones must end first), -ETIMEDOUT (a worker comes to no boundary; when

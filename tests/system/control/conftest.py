@@ -11,11 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import stellar
 
 LIMIT_SEC = 30
 STELLAR = Path(sys.executable).parent / "stellar"
@@ -251,6 +253,22 @@ class Appliance:
         pid = self.supervisor_pid
         os.kill(pid, signal.SIGTERM)
         self.wait_for_end(pid)
+
+
+@pytest.fixture(scope="session")
+def compile_plugin() -> Callable[..., Path]:
+    """Makes a plugin in C: source, output, and more options."""
+    package = Path(stellar.__file__).parent
+
+    def compile_to(source: Path, output: Path, *options: str) -> Path:
+        command(
+            "gcc", "-std=c11", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-w",
+            f"-I{package / 'include'}", *options, source, "-o", output,
+            f"-L{package / '_native'}", "-lstellar", f"-Wl,-rpath,{package / '_native'}",
+        )  # fmt: skip
+        return output
+
+    return compile_to
 
 
 @pytest.fixture

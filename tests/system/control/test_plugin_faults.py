@@ -3,31 +3,20 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-import stellar
-
 pytestmark = pytest.mark.root
 
-PACKAGE = Path(stellar.__file__).parent
 SOURCE = Path(__file__).with_name("fault.c")
 LEAK_KIB = 64 << 10  # as fault.c says
 
 
 @pytest.fixture(scope="module")
-def fault(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fault(tmp_path_factory: pytest.TempPathFactory, compile_plugin) -> Path:
     """The plugin that obeys, as a shared object."""
-    plugin = tmp_path_factory.mktemp("fault") / "fault.so"
-    subprocess.run(
-        ["gcc", "-std=c11", "-O1", "-shared", "-fPIC", "-fvisibility=hidden", "-w",
-         f"-I{PACKAGE / 'include'}", str(SOURCE), "-o", str(plugin),
-         f"-L{PACKAGE / '_native'}", "-lstellar", f"-Wl,-rpath,{PACKAGE / '_native'}"],
-        check=True,
-    )  # fmt: skip
-    return plugin
+    return compile_plugin(SOURCE, tmp_path_factory.mktemp("fault") / "fault.so")
 
 
 @pytest.fixture

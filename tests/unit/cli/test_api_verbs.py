@@ -225,4 +225,42 @@ def test_time_and_memory_of_plugins_are_figures_for_people(command, fake_engine)
         "2.0KiB",
         "-",
         "-",
+        "-",
+        "-",
+        "-",
+        "-",
     ]
+
+
+def test_reload_says_which_version_is_in_force(command, fake_engine, tmp_path):
+    asked = []
+
+    def answer(request):
+        asked.append((request["name"], request["path"]))
+        return {
+            "ok": True, "name": "a", "version": "2", "version_before": "1", "path": "/a.so",
+            "reloads": 1, "versions": 2, "contexts": 5, "old_contexts": 3,
+        }  # fmt: skip
+
+    fake_engine.answers["plugin_reload"] = answer
+
+    assert command(["plugin", "reload", "a"]) == (
+        0,
+        "a: version 2 is in force, after 1; 3 sessions have an older one\n",
+        "",
+    )
+    code, output, _ = command(["plugin", "reload", "a", "--path", str(tmp_path / "b.so"), "--json"])
+    assert (code, json.loads(output)["versions"]) == (0, 2)
+    assert asked == [("a", None), ("a", str(tmp_path / "b.so"))]
+
+
+def test_refused_reload_is_the_engines_line(command, fake_engine):
+    fake_engine.answers["plugin_reload"] = lambda request: {
+        "ok": False,
+        "error": "plugin: expected one of b, found a/b",
+        "errno": 2,
+    }
+
+    code, _, error = command(["plugin", "reload", "a/b"])
+
+    assert (code, error) == (1, "plugin: expected one of b, found a/b\n")

@@ -3,6 +3,7 @@
 
 import dataclasses
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from stellar.engine import (
     timeout_defaults,
 )
 from stellar.engine.config import EngineLimits, TargetProfile
+from stellar.engine.plugins import LIBRARY, personality_plugin
 
 
 def test_names_are_those_of_the_headers() -> None:
@@ -130,11 +132,34 @@ def test_session_listing_of_an_engine_that_does_not_run_is_refused() -> None:
         engine.list_sessions(0, 0, 10)
 
 
-def test_shared_object_that_is_no_plugin_is_refused() -> None:
+def test_shared_object_that_is_no_plugin_is_refused(tmp_path: Path) -> None:
     engine = Engine(session_capacity=64)
+    text = tmp_path / "text.so"
+    text.write_text("no library")
 
-    with pytest.raises(StellarError, match="libc.so.6: expected the symbol stellar_plugin"):
-        engine.load_plugin("libc.so.6")
+    with pytest.raises(StellarError, match="libstellar.so: expected the symbol stellar_plugin"):
+        engine.load_plugin(str(LIBRARY))
+    with pytest.raises(StellarError, match=f"^{text}: file too short$"):
+        engine.load_plugin(str(text))
+    with pytest.raises(StellarError, match=f"^{tmp_path}/none.so: No such file or directory$"):
+        engine.load_plugin(f"{tmp_path}/none.so")
+
+
+def test_file_of_a_plugin_may_be_written_to_when_it_is_loaded(tmp_path: Path) -> None:
+    engine = Engine(session_capacity=64)
+    path = tmp_path / "firewall.so"
+    path.write_bytes(personality_plugin("firewall").read_bytes())
+    engine.load_plugin(str(path))
+    size = path.stat().st_size
+
+    with path.open("r+b") as file:
+        file.write(bytes(size))
+    engine.start()
+
+    with pytest.raises(StellarError, match=f"^{path}: "):
+        engine.reload_plugin("firewall", str(path))
+    assert [stats["reloads"] for stats in engine.plugin_stats()] == [0]
+    engine.close()
 
 
 def test_plugin_handle_needs_known_events_and_an_entry() -> None:
@@ -142,3 +167,19 @@ def test_plugin_handle_needs_known_events_and_an_entry() -> None:
         PluginHandle(name="a", version="1", events=["nonsense"], entries=[{"entry": 1}])
     with pytest.raises(PluginError, match="has no entry function"):
         PluginHandle(name="a", version="1", events=[], entries=[])
+
+
+def test_c_plugin_is_reloaded_from_a_copy_of_its_file() -> None:
+    engine = Engine(session_capacity=64)
+    path = str(personality_plugin("firewall"))
+    engine.load_plugin(path)
+    engine.start()
+
+    engine.reload_plugin("firewall", path)
+
+    [stats] = engine.plugin_stats()
+    assert (stats["reloads"], stats["versions"]) == (1, 1)
+    assert engine.collect_plugins() == 0
+    with pytest.raises(PluginError, match="nobody: is not loaded"):
+        engine.reload_plugin("nobody", path)
+    engine.close()

@@ -67,7 +67,7 @@ def start(config: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def call(config: Path, name: str, **arguments: Any) -> dict[str, Any]:
+def call(config: Path, name: str, /, **arguments: Any) -> dict[str, Any]:
     """Ask the process, waiting for its socket to be there."""
     path = config.parent / "run" / "engine.sock"
     deadline = time.monotonic() + DEADLINE_SEC
@@ -226,3 +226,85 @@ def test_rotation_without_a_writer_is_harmless(config: Path, start: Start) -> No
     process.send_signal(signal.SIGHUP)
 
     assert call(config, "ping")["ok"]
+
+
+LUA = """\
+return {{
+    name = "noted", version = "{version}",
+    config = {{ text = {{ type = "string", required = true }} }},
+    context = {{ packets = "uint32" }}, on = {{ session_packet = function() end }},
+}}
+"""
+
+
+def add_plugin(config: Path) -> Path:
+    """A Lua plugin with a setting in the configuration; returns its file."""
+    plugin = config.parent / "noted.lua"
+    plugin.write_text(LUA.format(version="1"))
+    document = yaml.safe_load(config.read_text())
+    document["plugins"] = [{"path": str(plugin), "settings": {"text": "hello"}}]
+    config.write_text(yaml.safe_dump(document))
+    return plugin
+
+
+def plugin_names(config: Path) -> dict[str, tuple[str, int, int]]:
+    return {
+        each["name"]: (each["version"], each["reloads"], each["versions"])
+        for each in call(config, "plugins")["plugins"]
+    }
+
+
+def test_plugins_of_both_kinds_are_reloaded_while_workers_run(config: Path, start: Start) -> None:
+    plugin = add_plugin(config)
+    start()
+    memory = {each["name"]: each["memory_bytes"] for each in call(config, "plugins")["plugins"]}
+    plugin.write_text(LUA.format(version="2"))
+
+    answers = [call(config, "plugin_reload", name=name) for name in ("noted", "firewall", "noted")]
+
+    assert all(answer["ok"] for answer in answers), answers
+    assert (answers[0]["version_before"], answers[0]["version"]) == ("1", "2")
+    names = plugin_names(config)
+    assert (names["noted"], names["firewall"][1:]) == (("2", 2, 1), (1, 1))
+    # No version without a context is left, nor are its states.
+    for each in call(config, "plugins")["plugins"]:
+        assert each["memory_bytes"] < 2 * memory[each["name"]] or memory[each["name"]] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("return 1", "expected a plugin that returns a table"),
+        (LUA.format(version="2").replace("noted", "other"), "expected another version of noted"),
+        (LUA.format(version="2").replace('"string"', '"integer"'), "text: expected"),
+    ],
+)
+def test_refused_version_leaves_the_one_in_force(
+    config: Path, start: Start, text: str, expected: str
+) -> None:
+    plugin = add_plugin(config)
+    start()
+    call(config, "ping")
+    plugin.write_text(text)
+
+    answer = call(config, "plugin_reload", name="noted")
+
+    assert not answer["ok"]
+    assert answer["error"].startswith(f"{plugin}:") and expected in answer["error"]
+    assert plugin_names(config)["noted"] == ("1", 0, 1)
+
+
+def test_reload_names_what_it_does_not_find(config: Path, start: Start, tmp_path: Path) -> None:
+    add_plugin(config)
+    start()
+    call(config, "ping")
+
+    def error(**arguments: Any) -> str:
+        return str(call(config, "plugin_reload", **arguments)["error"])
+
+    assert error(name="none") == "plugin: expected one of firewall, noted, found none"
+    assert error(name="noted", path=str(tmp_path / "none.lua")).endswith("found no such file")
+    assert error(name="firewall", path=str(tmp_path / "noted.lua")).endswith(
+        "expected a file ending in .so, as before"
+    )
+    assert error(name=1) == "plugin_reload: expected a name, and a path or none"

@@ -142,7 +142,7 @@ def test_time_of_calls_is_told_for_plugins_that_are_called_often(folder: Path) -
     assert 0 < result.stats["nanoseconds_per_call"]["packets"] < 1_000_000
     assert set(result.stats["plugins"][0]) == {
         "name", "version", "calls", "errors", "contexts", "detached", "takeovers", "timers",
-        "timers_refused", "enabled", "counters",
+        "timers_refused", "reloads", "versions", "old_contexts", "migrated", "enabled", "counters",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,23 @@ def test_worker_that_ends_by_itself_is_not_asked_for(tmp_path: Path) -> None:
     running.worker_ended()
 
     assert not running.run()
+
+
+def test_server_rests_when_nobody_asks_and_when_somebody_always_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stellar.engine.server._REST_SEC", 0.01)
+    rests = threading.Semaphore(0)
+    path = tmp_path / "engine.sock"
+    running = CallServer(path, Echo(), rests.release)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+
+    assert all(rests.acquire(timeout=10) for _ in range(3))
+    for _ in range(3):
+        deadline = time.monotonic() + 10
+        while not rests.acquire(blocking=False):
+            assert time.monotonic() < deadline
+            ask(path, b'{"call": "a"}')
+    running.stop()
+    thread.join()
