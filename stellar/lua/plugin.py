@@ -142,7 +142,7 @@ def load_plugin(
         load_entry=int(load_entry),
         raises=tuple(raises.split()),
         hears=tuple(hears.split()),
-        settings=tuple(_read_setting(line) for line in states[0].settings.splitlines()),
+        settings=tuple(_read_setting(line) for line in states[0].settings.split("\n") if line),
         states=states,
     )
 

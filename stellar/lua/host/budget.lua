@@ -26,6 +26,8 @@ local LOOK_STEPS = 32
 local TIME_MS = 8
 local BYTES_PER_STEP = 256 -- of text made, copied or read
 local STRING_MAX_BYTES = 131072
+local DEPTH_MAX = 200 -- calls in calls, looked at with the clock
+local OVERFLOW = "stack overflow" -- LuaJIT's own message
 local STEPS = { minimum = 1000, default = 100000, maximum = 1000000 }
 
 local function describe(steps, time_ms)
@@ -93,7 +95,7 @@ local function is_late(now)
 end
 
 local function look()
-    if left < 0 then
+    if left < 0 or left ~= left then -- or what was taken is no number
         stop(granted.used_up)
     end
     local now = read_clock(MONOTONIC)
@@ -104,35 +106,37 @@ local function look()
         stop(granted.late)
     end
     look_at = max(left - LOOK_STEPS, 0)
+    if debug_getinfo(DEPTH_MAX, "l") ~= nil then
+        budget.refuse("calls are nested more than " .. DEPTH_MAX .. " deep")
+    end
 end
 
 function budget.step(steps)
     left = left - steps
-    if left < look_at then
-        look()
+    if left >= look_at then
+        return
     end
+    look()
 end
 
 local step = budget.step
 
+-- The end of LuaJIT's stack, which only calls of many values come to before DEPTH_MAX. Its place is
+-- left out: whether one can be told depends on what was compiled.
+function budget.strip_overflow(problem)
+    if type(problem) == "string" and match(problem, "^[%l/%.]+:%d+: stack overflow$") ~= nil then
+        return OVERFLOW
+    end
+    return problem
+end
+
+local strip_overflow = budget.strip_overflow
+
 -- An error that was raised in the host, as one in the plugin's line. Called where it happens.
 function budget.explain(problem)
-    if type(problem) ~= "string" or problem == budget.OUT_OF_MEMORY then
-        return problem
-    end
-    local text = match(problem, "^host/%l+%.lua:%d+: (.*)") or problem
-    if text == problem and problem ~= "stack overflow" then
-        return problem
-    end
-    for level = 2, 100 do -- not find_line: after an overflow there is little stack
-        local found = debug_getinfo(level, "Sl")
-        if found == nil then
-            break
-        elseif found.source == "=plugin" and found.currentline > 0 then
-            return "plugin:" .. found.currentline .. ": " .. text
-        end
-    end
-    return text
+    problem = strip_overflow(problem)
+    local text = type(problem) == "string" and match(problem, "^host/%l+%.lua:%d+: (.*)")
+    return text and find_line() .. text or problem
 end
 
 -- An error in the plugin's line, however deep in the host.
@@ -228,11 +232,13 @@ function budget.join(one, other, ...)
     return (join_many(one, other, ...))
 end
 
-local function settle(done, ...)
+local function settle(done, problem, ...)
     if left < 0 then
         stop(granted.used_up)
+    elseif not done then
+        return false, strip_overflow(problem)
     end
-    return done, ...
+    return done, problem, ...
 end
 
 -- As Lua's, but for a call whose time is over: it ends.
@@ -242,7 +248,8 @@ end
 
 function budget.xpcall(action, handler, ...)
     return settle(xpcall(action, function(problem)
-        if left < 0 then
+        problem = strip_overflow(problem)
+        if left < 0 or problem == OVERFLOW then
             return problem
         end
         return handler(problem)

@@ -152,8 +152,12 @@ local function guard(run, first, second)
             stop()
         end
     end
-    if not done and not pcall(note_failure, budget.take_complaint() or problem) then
-        failure = failure or "an error that has no text"
+    if not done then
+        problem = budget.take_complaint() or budget.strip_overflow(problem)
+        if not pcall(note_failure, problem) then
+            failure = failure or "an error that has no text"
+        end
+        budget.take_complaint() -- of an error's own __tostring
     end
     return done
 end

@@ -29,7 +29,11 @@ local entries = batch.entries
 -- What the callback in progress is about. Asked for on each use: a pointer that is kept anywhere
 -- would be an object to collect.
 function host.own_session()
-    return entries[batch.position].session
+    local session = entries[batch.position].session
+    if session == nil then
+        error("session used in an event without one", 3)
+    end
+    return session
 end
 
 function host.own_event()
@@ -37,7 +41,11 @@ function host.own_event()
 end
 
 function host.own_packet()
-    return entries[batch.position].event.packet
+    local packet = entries[batch.position].event.packet
+    if packet == nil then -- a view of another event, made to look like one of this
+        error("packet used in an event without one", 3)
+    end
+    return packet
 end
 
 function host.own_context()
@@ -80,6 +88,7 @@ end
 
 local budget = host.use("host/budget")
 local sandbox = host.use("host/sandbox")
+_G.tostring = sandbox.tostring -- the host's own texts show no address either
 local shape = host.use("host/shape")
 local config = host.use("host/config")
 local dispatch = host.use("host/dispatch")
@@ -126,7 +135,7 @@ local function read_plugin(source, checked, path, values, values_by_name)
 end
 
 local function name_problem(problem)
-    return (sandbox.tostring(budget.take_complaint() or problem))
+    return (sandbox.tostring(budget.take_complaint() or budget.strip_overflow(problem)))
 end
 
 -- checked: the source with the checks of the time budget. Returns true and what plugin.py's

@@ -120,7 +120,7 @@ function list.insert(values, ...)
     local count = select("#", ...)
     if type(values) == "table" and count > 1 then
         local place = select(1, ...)
-        if type(place) ~= "number" or place < 1 or place > #values + 1 then
+        if type(place) ~= "number" or not (place >= 1 and place <= #values + 1) then
             error("table.insert: expected a place from 1 to " .. #values + 1, 2)
         end
         step((#values + 1 - place) / ELEMENTS_PER_STEP)
@@ -129,11 +129,14 @@ function list.insert(values, ...)
 end
 
 function list.remove(values, place)
-    if type(values) == "table" and type(place) == "number" then
-        step(math.max(0, #values - place) / ELEMENTS_PER_STEP)
+    if type(values) ~= "table" or place == nil then
+        return table_remove(values)
+    elseif type(place) ~= "number" then
+        error("table.remove: expected a place, found a " .. type(place), 2)
+    elseif place >= 1 and place <= #values then
+        step((#values - place) / ELEMENTS_PER_STEP)
         return table_remove(values, place)
     end
-    return table_remove(values)
 end
 
 function list.unpack(values, first, last)

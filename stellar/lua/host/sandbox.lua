@@ -9,6 +9,7 @@ local host = ...
 
 local budget = host.use("host/budget")
 local list = host.use("host/list")
+local new_format = host.use("host/format")
 local text = host.use("host/text")
 
 local debug_getmetatable = debug.getmetatable
@@ -57,7 +58,7 @@ function sandbox.tostring(value)
     local kind = type(value)
     if kind == "table" or kind == "function" or kind == "userdata" or kind == "cdata" then
         local metatable = debug_getmetatable(value)
-        if metatable == nil or metatable.__tostring == nil then
+        if type(metatable) ~= "table" or rawget(metatable, "__tostring") == nil then
             return kind
         end
     end
@@ -108,7 +109,7 @@ local function copy_library(name)
         copy[own] = (name == "string" and text or list)[own]
     end
     if name == "string" then
-        copy.format = text.new_format(sandbox.tostring)
+        copy.format = new_format(sandbox.tostring)
     end
     return copy
 end

@@ -13,6 +13,7 @@ local FIELDS = {
 }
 local NAME_MAX_BYTES = tonumber(C.STELLAR_LUA_PLUGIN_NAME_MAX)
 local VERSION_MAX_BYTES = 31
+local COPIED_TABLES = 3 -- config.port.range
 
 local STEPS = host.use("host/budget").STEPS
 local derived = host.use("host/derived")
@@ -27,6 +28,15 @@ end
 
 local function refuse(what, expected, found)
     error(what .. "expected " .. expected .. ", found " .. tostring(found), 0)
+end
+
+-- A table as it is now, without its metatable; and the tables in it, `depth` down.
+local function copy(values, depth)
+    local result = {}
+    for key, value in next, values do
+        result[key] = depth > 0 and type(value) == "table" and copy(value, depth - 1) or value
+    end
+    return result
 end
 
 local function check_fields(plugin)
@@ -76,11 +86,13 @@ local function check_handlers(handlers)
     end
 end
 
--- Returns the plugin in a table of the host's own, with defaults; raises a line.
+-- Returns the plugin in tables of the host's own, with defaults; raises a line. What was checked
+-- stays as it was, whatever `configure` or a metatable does.
 function shape.check(plugin)
     if type(plugin) ~= "table" then
         refuse("", "a plugin that returns a table", type(plugin))
     end
+    plugin = copy(plugin, COPIED_TABLES)
     check_fields(plugin)
     check_name("name", plugin.name)
     if plugin.version == nil or #plugin.version == 0 or #plugin.version > VERSION_MAX_BYTES then

@@ -9,12 +9,12 @@ local ffi, C = host.ffi, host.C
 local budget = host.use("host/budget")
 local step, step_bytes, step_text = budget.step, budget.step_bytes, budget.step_text
 local string_byte, string_char, string_find = string.byte, string.char, string.find
-local string_format, string_gsub, string_len = string.format, string.gsub, string.len
+local string_gsub = string.gsub
 local string_lower, string_rep, string_reverse = string.lower, string.rep, string.reverse
 local string_sub, string_upper = string.sub, string.upper
 local table_concat = table.concat
-local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
-local floor, max, min, unpack = math.floor, math.max, math.min, unpack
+local error, tonumber, tostring, type = error, tonumber, tostring, type
+local floor, max, min = math.floor, math.max, math.min
 
 local TRIES_PER_STEP = 8 -- characters the matcher tries
 local STEPS_PER_SEARCH = 8 -- what a search costs besides: about 0.5 us
@@ -243,29 +243,6 @@ function text.rep(subject, count, separator)
     return string_rep(subject, count, separator)
 end
 
--- tostring_of: the plugin's own tostring.
-function text.new_format(tostring_of)
-    return function(template, ...)
-        template = read_text("format", 1, template)
-        if string_find(string_gsub(template, "%%%%", ""), "%%[^%a]*p") ~= nil then
-            error("string.format: %p is not available in a plugin", 2)
-        end
-        local values, count = { ... }, select("#", ...)
-        local size = #template
-        for position = 1, count do
-            local value = values[position]
-            if type(value) ~= "number" and type(value) ~= "string" then
-                value = tostring_of(value)
-                values[position] = value
-            end
-            size = size + (type(value) == "string" and #value or 32)
-        end
-        step_text("string.format", size)
-        step(#template / 8) -- a number may take a microsecond
-        return string_format(template, unpack(values, 1, count))
-    end
-end
-
 function text.sub(subject, first, last)
     if type(subject) ~= "string" then
         return string_sub(subject, first, last)
@@ -284,9 +261,15 @@ local function charge_first(action)
     end
 end
 
-text.byte = string_byte
+function text.byte(subject, first, last)
+    if last ~= nil and type(subject) == "string" then
+        step(#subject / 64) -- at most so many values
+    end
+    return string_byte(subject, first, last)
+end
+
 text.char = string_char
-text.len = string_len
+text.len = string.len
 text.lower = charge_first(string_lower)
 text.reverse = charge_first(string_reverse)
 text.upper = charge_first(string_upper)

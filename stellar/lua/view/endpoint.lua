@@ -28,10 +28,11 @@ function Address:bytes()
 end
 
 function Address:text()
-    if FAMILY[self[1]] == nil then
+    local version, bytes = self[1], self[2] -- may have been changed by the plugin
+    if FAMILY[version] == nil or type(bytes) ~= "string" or #bytes ~= LENGTH[version] then
         return "none"
     end
-    return ffi.string(libc.inet_ntop(FAMILY[self[1]], self[2], text_buffer, TEXT_SIZE))
+    return ffi.string(libc.inet_ntop(FAMILY[version], bytes, text_buffer, TEXT_SIZE))
 end
 
 Address.__tostring = Address.text

@@ -64,11 +64,14 @@ return function(methods, handle_of, new_session)
         if type(claim) ~= "table" then
             error("session:expect: expected a table, found a " .. type(claim), 2)
         end
-        check_number("protocol", claim.protocol, 0, 255)
-        check_number("timeout_ms", claim.timeout_ms, 1, TIMEOUT_MAX_MS)
-        read_endpoint("responder", claim.responder, responder_in)
-        read_endpoint("originator", claim.originator or {}, originator_in)
-        return view.result(C.expect_session(session, claim.protocol, originator_in, responder_in,
-            claim.timeout_ms))
+        -- Read once: a metatable may answer otherwise the next time.
+        local protocol, timeout_ms = claim.protocol, claim.timeout_ms
+        local responder, originator = claim.responder, claim.originator or {}
+        check_number("protocol", protocol, 0, 255)
+        check_number("timeout_ms", timeout_ms, 1, TIMEOUT_MAX_MS)
+        read_endpoint("responder", responder, responder_in)
+        read_endpoint("originator", originator, originator_in)
+        return view.result(C.expect_session(session, protocol, originator_in, responder_in,
+            timeout_ms))
     end
 end

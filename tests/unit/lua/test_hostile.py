@@ -41,7 +41,7 @@ def plugin(body: str) -> str:
             "if calls == 10000 then pcall(fill, kept) end",
             "its memory budget is used up",
         ),
-        ("if calls > 10000 then deep(1) end", "stack overflow"),
+        ("if calls > 10000 then deep(1) end", "calls are nested more than 200 deep"),
         ('if calls > 10000 then error("late") end', "late"),
         ("if calls > 10000 then return 7 end", "expected a verdict of stellar, or nothing"),
         ("rawset(session, 1, -1) return session:id()", "session used outside of its callback"),
@@ -95,3 +95,51 @@ def test_failure_detaches_only_the_session_it_was_for(drive: Drive, long_capture
     assert outcome.stats["errors"] == 1
     assert outcome.stats["enabled"]
     assert abs(FRAMES - outcome.stats["calls"] - left_of_session) <= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (
+            "local a = packet:source():address() rawset(a, 2, nil) error(a:text())",
+            "plugin.lua:9: none",
+        ),
+        ('packet:source():address().text({ 6, "x" }) error("none read")', "none read"),
+        ("pcall(table.insert, {}, 0 / 0, 1) while true do end", "budget of 100000 steps"),
+        ("local t = { 1, 2 } table.insert(t, 0 / 0, 1)", "expected a place from 1 to 3"),
+        ("pcall(table.remove, { 1, 2 }, 0 / 0) while true do end", "budget of 100000 steps"),
+        ('string.format(("%1"):rep(60000))', "invalid option"),
+        ('string.format("%" .. ("0"):rep(60000) .. "p", {})', "%p is not available"),
+        (
+            "local _, problem = pcall(session.reject, session, {}) error(problem)",
+            'session:reject: expected "rst" or "icmp", found table',
+        ),
+        (
+            "local deep = setmetatable({}, { __index = { __tostring = error } })"
+            " error(setmetatable({}, deep))",
+            "plugin.lua: table",
+        ),
+    ],
+)
+def test_forged_argument_is_refused(
+    drive: Drive, long_capture: Path, body: str, complaint: str
+) -> None:
+    outcome = drive(plugin(body), through=long_capture)
+
+    assert complaint in outcome.plugin.first_failure()
+    assert outcome.stats["errors"] == ERRORS_MAX
+    assert outcome.packets["forwarded"] == FRAMES
+
+
+def test_packet_that_is_kept_is_none_of_an_event_without_one(drive: Drive) -> None:
+    outcome = drive("""
+        local kept
+        return { name = "hostile", version = "1", fail = "open", on = {
+            session_packet = function(session, packet) kept = packet end,
+            session_closing = function(session, packet)
+                rawset(kept, 1, rawget(session, 1))
+                kept:payload()
+            end,
+        } }""")
+
+    assert "7: packet used in an event without one" in outcome.plugin.first_failure()

@@ -82,7 +82,11 @@ NAME = "name: expected a name of a-z, 0-9 and _, found"
         ("local = 5", "1: .*expected near '='"),
         ("\n\nerror('no luck')", "3: no luck"),
         ("error({})", "table"),
-        ("local function f() return f() + 1 end f()", "1: stack overflow"),
+        ("local function f() return f() + 1 end f()", "1: calls are nested more than 200 deep"),
+        (
+            f"local function f(...) return 1 + f({'0, ' * 99} ...) end f()",
+            "stack overflow",  # of LuaJIT, without a place
+        ),
     ],
 )
 def test_wrong_plugin_is_refused(load: Load, source: str, complaint: str) -> None:
@@ -195,3 +199,29 @@ def test_wrong_setting_is_refused(
 def test_wrong_declaration_of_a_setting_is_refused(load: Load, config: str) -> None:
     with pytest.raises(LuaError, match=r"plugin\.lua: config\.[aA]: expected "):
         load(described(config=config))
+
+
+def test_setting_of_any_text_is_described(load: Load) -> None:
+    plugin = load(described(config='{ a = { type = "string", default = "x\u2028y\\nz" } }'))
+
+    assert plugin.settings == (("a", "string", "x\u2028y z", False),)
+
+
+def test_what_was_checked_stays_as_it_was(load: Load) -> None:
+    plugin = load(
+        """
+        local reads = 0
+        local whole
+        whole = setmetatable({
+            name = "gate", version = "1", before = { "logger" },
+            config = { a = { type = "string" } }, on = { session_packet = function() end },
+            configure = function()
+                whole.on.packet, whole.name, whole.before[1] = 5, "A B", "C D"
+                whole.config["b\\tc\\nd"] = {}
+            end,
+        }, { __index = function() reads = reads + 1 return reads > 1 and {} or nil end })
+        return whole"""
+    )
+
+    assert (plugin.name, plugin.before, plugin.events) == ("gate", ("logger",), ("session_packet",))
+    assert plugin.settings == (("a", "string", "", False),)
