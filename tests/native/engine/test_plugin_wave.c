@@ -107,6 +107,7 @@ static bool act(struct actor *actor, struct session *session, void *data)
 	uint16_t id = pm_session_plugin_id(session);
 	uint64_t chance = mix(actor->seed ^ session_get_id(session) << 20 ^ context->calls);
 	uint8_t value = (uint8_t)(chance >> 40);
+	const uint8_t bytes[8] = {value};
 
 	context->calls++;
 	if (only_claim) {
@@ -166,7 +167,7 @@ static bool act(struct actor *actor, struct session *session, void *data)
 			session_copy_metadata(session, "many", &value, 1);
 		break;
 	default:
-		say(session, "set", session_copy_metadata(session, "shared", &value, 1 + value % 8),
+		say(session, "set", session_copy_metadata(session, "shared", bytes, 1 + value % 8),
 		    context);
 	}
 	return false;
