@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/inject_stage.h"
+
 #define NO_SLOT UINT32_MAX
 
 static uint32_t round_up_to_power_of_two(uint32_t count)
@@ -83,6 +85,8 @@ void handoff_destroy(struct handoff *handoff)
 {
 	if (handoff == NULL)
 		return;
+	for (uint32_t id = 0; handoff->slots != NULL && id < handoff->slot_count; id++)
+		injection_free_all(handoff->slots[id].injected);
 	if (handoff->bytes != NULL)
 		munmap(handoff->bytes, handoff->bytes_size);
 	free(handoff->slots);
@@ -128,6 +132,8 @@ struct handoff_slot *handoff_take(struct handoff *handoff, uint32_t home_id, uin
 	slot->home_id = (uint16_t)home_id;
 	slot->reply_length = 0;
 	slot->frame_count = 1;
+	slot->is_empty = false;
+	slot->injected = NULL;
 	*ret_room = handoff->bytes + (size_t)id * HANDOFF_FRAME_MAX;
 	return slot;
 }

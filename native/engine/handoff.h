@@ -22,6 +22,10 @@
 // takes them back from the ring itself (handoff_reclaim), and gives it no more (handoff_take).
 // Ended is for ever.
 //
+// Injected packets (inject_stage.h). Those made beside a packet come back with its slot. Others,
+// for an interface of the home, go to it in a slot without a packet (is_empty), and are its to
+// send.
+//
 // Memory order. A ring's `written` is stored with release after the entry and what the slot holds,
 // and loaded with acquire before they are read; `read` likewise the other way. `ended` is stored
 // with release after the home's last look at a ring, and loaded with acquire by who takes over as
@@ -43,12 +47,16 @@
 #define HANDOFF_SLOTS_MAX 65536u
 #define HANDOFF_FRAME_MAX 69568u // bytes: an IP datagram of any length and its link layers
 
+struct injection;
+
 struct handoff_slot {
 	struct packet packet; // its frame lies in the slot; the verdict is the home's
 	uint32_t reply_length; // of the home: 0: no reply
 	uint32_t frame_count; // of the wire that wait for the verdict: 0: a tap's datagram
 	uint32_t next_id; // in the pool; the owner's
 	uint16_t home_id; // worker
+	bool is_empty; // no packet: what is injected is for the home to send
+	struct injection *injected; // a list, or NULL; whose the slot is, it is
 	uint8_t reply[BUILD_REPLY_MAX];
 };
 

@@ -136,11 +136,19 @@ static void let_leave(struct worker *worker, struct handoff_slot **slots, size_t
 	for (size_t i = 0; i < count; i++) {
 		struct handoff_slot *slot = slots[i];
 
+		if (slot->is_empty) {
+			// It was not sent.
+			inject_stage_drop(worker, slot->injected, STELLAR_DROPPED_SHUTDOWN);
+			slot->injected = NULL;
+			continue;
+		}
 		// The frames of a datagram are counted by the defragmenter, which holds them.
 		if (!slot->packet.is_reassembled)
 			worker->ledger.packets.held--;
 		if (slot->frame_count > 0)
 			stage_leave(worker, &slot->packet, slot->reply, slot->reply_length);
+		inject_stage_send(worker, slot->injected);
+		slot->injected = NULL;
 	}
 	stage_send(worker);
 	for (size_t i = 0; i < count; i++)
@@ -158,6 +166,8 @@ static void refuse_slots(struct worker *worker, struct handoff_slot **slots, siz
 		worker->ledger.packets.dropped[STELLAR_DROPPED_SHUTDOWN] += slot->frame_count;
 		if (slot->frame_count > 0 && slot->packet.is_reassembled)
 			defragment_stage_release(worker, &slot->packet);
+		inject_stage_drop(worker, slot->injected, STELLAR_DROPPED_SHUTDOWN);
+		slot->injected = NULL;
 		handoff_put(worker->handoff, slot);
 	}
 	worker_publish(worker);
@@ -202,6 +212,47 @@ void handoff_stage_return(struct worker *receiver, struct handoff_slot *slot,
 	wake_other(receiver);
 }
 
+void handoff_stage_give_injected(struct worker *worker, struct worker *other,
+				 struct injection *first)
+{
+	struct handoff_slot *slot = NULL;
+	uint8_t *room;
+
+	if (handoff_has_ended(other->handoff)) {
+		inject_stage_drop(worker, first, STELLAR_DROPPED_SHUTDOWN);
+		return;
+	}
+	slot = handoff_take(worker->handoff, other->id, &room);
+	if (slot == NULL) {
+		inject_stage_drop(worker, first, STELLAR_DROPPED_HANDOFF_FULL);
+		return;
+	}
+	slot->is_empty = true;
+	slot->frame_count = 0;
+	slot->injected = first;
+	handoff_give(worker->handoff, slot);
+	wake_other(other);
+}
+
+// Send what others injected into this worker's interfaces. Returns how many slots are left, those
+// with packets.
+static size_t send_injected(struct worker *worker, struct worker *giver,
+			    struct handoff_slot **slots, size_t count)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!slots[i]->is_empty) {
+			slots[left++] = slots[i];
+			continue;
+		}
+		inject_stage_send(worker, slots[i]->injected);
+		slots[i]->injected = NULL;
+		handoff_return(giver->handoff, slots[i]);
+	}
+	return left;
+}
+
 // Judge a burst that another worker received.
 static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_ns)
 {
@@ -211,6 +262,9 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 
 	if (count == 0)
 		return 0;
+	size_t total = count;
+
+	count = send_injected(worker, receiver, slots, count);
 	for (size_t i = 0; i < count; i++) {
 		worker->packets[i] = slots[i]->packet;
 		worker->packets[i].verdict.generation =
@@ -227,9 +281,11 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 		hold_stage_begin_leave(worker, packet);
 		stage_record(worker, packet);
 		if (hold_stage_keep(worker, packet, slots[i])) {
+			inject_stage_leave(worker, packet);
 			hold_stage_end_leave(worker, packet);
 			continue;
 		}
+		slots[i]->injected = inject_stage_take(worker, packet);
 		slots[i]->reply_length = stage_build_reply(worker, packet, slots[i]->reply);
 		slots[i]->packet.verdict = packet->verdict;
 		handoff_return(receiver->handoff, slots[i]);
@@ -238,7 +294,7 @@ static int judge(struct worker *worker, struct worker *receiver, uint64_t clock_
 	worker->receiver = worker;
 	wake_other(receiver);
 	worker_publish(worker);
-	return (int)count;
+	return (int)total;
 }
 
 int handoff_stage_turn(struct worker *worker, uint64_t clock_ns)

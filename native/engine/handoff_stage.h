@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct handoff_slot;
+struct injection;
 struct packet;
 struct verdict;
 struct worker;
@@ -48,6 +49,11 @@ int handoff_stage_turn(struct worker *worker, uint64_t clock_ns);
 // Give a packet that a home held back to its receiver. The home's thread.
 void handoff_stage_return(struct worker *receiver, struct handoff_slot *slot,
 			  const struct verdict *verdict);
+
+// Give injected packets, a list, to the worker that sends by their interfaces. They are its own
+// then; what can't be given is dropped.
+void handoff_stage_give_injected(struct worker *worker, struct worker *other,
+				 struct injection *first);
 
 // Say that the worker is about to sleep. Returns whether it may: nothing waits for it. Whoever has
 // something for it afterwards writes its wake_fd.

@@ -11,7 +11,7 @@
 #include "engine/hold_places.h"
 #include "engine/worker.h"
 
-static struct attachment *attachment_get(const struct worker *worker, const struct packet *packet)
+struct attachment *attachment_get(const struct worker *worker, const struct packet *packet)
 {
 	return packet->attached != 0 ? &worker->hold->attachments[packet->attached - 1] : NULL;
 }
@@ -35,6 +35,7 @@ static void attachment_put(struct worker *worker, struct packet *packet)
 {
 	struct hold_stage *hold = worker->hold;
 
+	inject_stage_forget(&hold->attachments[packet->attached - 1].injected);
 	hold->attachments[packet->attached - 1].next_free = hold->free_attachment;
 	hold->free_attachment = packet->attached;
 	packet->attached = 0;
@@ -142,6 +143,7 @@ void hold_stage_destroy(struct worker *worker)
 	if (worker->hold == NULL)
 		return;
 	hold_places_fini(worker->hold);
+	inject_stage_forget(&worker->hold->departed_injected);
 	slab_fini(&worker->hold->sessions);
 	free(worker->hold);
 	worker->hold = NULL;
@@ -346,6 +348,14 @@ int hold_stage_release(struct session *session, uint8_t disposition)
 	if (attachment == NULL)
 		flush(worker, list);
 	return count;
+}
+
+const struct packet *hold_stage_get_first(const struct session *session, uint8_t direction)
+{
+	const struct hold_session *own = hold_get_session(session->worker, session->index);
+	uint32_t id = own != NULL ? own->queues[direction].first : 0;
+
+	return id != 0 ? &hold_get(session->worker->hold, id)->packet : NULL;
 }
 
 static bool has_other_holder(const struct holders *holders, uint32_t index, uint16_t plugin_id)
@@ -712,10 +722,12 @@ void hold_stage_send_departed(struct worker *reader, uint64_t time_ns, uint64_t 
 		hold->departed.first = held->next;
 		if (held->next == 0)
 			hold->departed.last = 0;
+		inject_stage_send_departed(reader, held->time_ns, held->order);
 		reader->now_ns = held->time_ns;
 		uncount(reader, &held->packet);
 		stage_leave(reader, &held->packet, NULL, 0);
 		stage_send(reader);
 		hold_put_place(hold, held);
 	}
+	inject_stage_send_departed(reader, time_ns, order);
 }

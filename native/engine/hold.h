@@ -38,6 +38,7 @@
 
 #include <stellar/engine.h>
 
+#include "engine/inject_stage.h"
 #include "packet/decode.h"
 #include "session/slab.h"
 #include "session/timer_wheel.h"
@@ -75,6 +76,7 @@ struct held_list {
 struct attachment {
 	struct holders holders;
 	struct held_list leaving; // before the packet
+	struct injection_list injected; // after it
 	uint32_t held_id; // its place, when it is to be held
 	uint32_t next_free;
 };
@@ -127,6 +129,7 @@ struct hold_stage {
 	struct timer_wheel wheel;
 	struct held_list leaving; // without a packet in hand
 	struct held_list departed; // several workers in replay: for the reader
+	struct injection_list departed_injected; // likewise, without a packet in hand
 	struct attachment attachments[ATTACHMENTS_MAX];
 	uint32_t free_attachment; // id, 0: none
 };
@@ -138,12 +141,18 @@ void hold_stage_destroy(struct worker *worker);
 // The packet's attachment, made when it has none. NULL: none is free.
 struct attachment *attachment_need(struct worker *worker, struct packet *packet);
 
+// The same, or NULL when it has none.
+struct attachment *attachment_get(const struct worker *worker, const struct packet *packet);
+
 // A plugin asks to hold the packet behind the session's event. Inside a callback.
 void hold_stage_ask(struct session *session, const struct verdict_request *request);
 // It ends what it holds. Returns the number of packets. Inside a callback.
 int hold_stage_release(struct session *session, uint8_t disposition);
 // Whether another plugin holds a packet of the session, that in hand included.
 bool hold_stage_is_held_by_other(const struct session *session, uint16_t plugin_id);
+
+// The first packet that the session holds in a direction, or NULL.
+const struct packet *hold_stage_get_first(const struct session *session, uint8_t direction);
 
 // Whether so many packets, no datagrams that were put together, can be held without a limit of the
 // worker being met.

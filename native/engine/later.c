@@ -8,7 +8,6 @@
 #include <stellar/aqm.h>
 #include <stellar/engine.h>
 #include <stellar/file.h>
-#include <stellar/inject.h>
 #include <stellar/match.h>
 #include <stellar/rewrite.h>
 
@@ -30,29 +29,6 @@ int file_request_hash(struct session *session, enum stellar_file_hash hash)
 
 int file_get_hash(const struct session *session, enum stellar_file_hash hash,
 		  const uint8_t **ret_digest, size_t *ret_length)
-{
-	return -ENOSYS;
-}
-
-// engine/: injection.
-int inject_rst(struct session *session, enum stellar_direction toward)
-{
-	return -ENOSYS;
-}
-
-int inject_icmp(struct session *session, uint8_t type, uint8_t code)
-{
-	return -ENOSYS;
-}
-
-int inject_payload(struct session *session, enum stellar_direction toward, const uint8_t *payload,
-		   size_t length)
-{
-	return -ENOSYS;
-}
-
-int inject_frame(struct session *session, enum stellar_direction toward, const uint8_t *frame,
-		 size_t length)
 {
 	return -ENOSYS;
 }

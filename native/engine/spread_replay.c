@@ -22,6 +22,7 @@ struct item {
 	struct frame frame; // as received
 	uint64_t time_ns; // engine time
 	uint64_t order; // number of the packet, from 1
+	struct injection *injected; // beside it, a list
 	uint32_t reply_length;
 	uint8_t reply[BUILD_REPLY_MAX];
 };
@@ -182,6 +183,7 @@ static void judge_burst(struct worker *worker, struct item **items, size_t count
 		hold_stage_begin_leave(worker, packet);
 		stage_record(worker, packet);
 		hold_stage_keep(worker, packet, NULL);
+		items[i]->injected = inject_stage_take(worker, packet);
 		items[i]->reply_length = stage_build_reply(worker, packet, items[i]->reply);
 		items[i]->packet.verdict = packet->verdict;
 		hold_stage_end_leave(worker, packet);
@@ -304,11 +306,12 @@ static void send_round(struct spread_replay *replay)
 		reader->now_ns = item->time_ns;
 		if (item->packet.is_held)
 			continue;
-		if (is_kept(replay, &item->packet)) {
+		if (is_kept(replay, &item->packet))
 			reader->ledger.packets.held += !item->packet.is_reassembled;
-			continue;
-		}
-		stage_leave(reader, &item->packet, item->reply, item->reply_length);
+		else
+			stage_leave(reader, &item->packet, item->reply, item->reply_length);
+		inject_stage_send(reader, item->injected);
+		item->injected = NULL;
 		if (i % STELLAR_BURST_MAX == STELLAR_BURST_MAX - 1)
 			stage_send(reader);
 	}
@@ -384,6 +387,7 @@ static void read_packet(struct spread_replay *replay, const struct frame *frame,
 	item->time_ns = reader->now_ns;
 	item->order = reader->order;
 	item->reply_length = 0;
+	item->injected = NULL;
 	// There is room for the bytes of one datagram.
 	if (packet->is_reassembled)
 		end_round(replay);

@@ -81,14 +81,29 @@ uint32_t stage_build_reply(const struct worker *worker, const struct packet *pac
 	return length > 0 ? (uint32_t)length : 0;
 }
 
+void stage_send_generated(struct worker *worker, uint16_t egress_id, const struct frame *frame)
+{
+	worker->ledger.packets.generated++;
+	if (egress_id != NO_INTERFACE) {
+		queue_frame(worker, egress_id, frame);
+		return;
+	}
+	worker->ledger.packets.forwarded++;
+	worker->ledger.packets.forwarded_bytes += frame->wire_length;
+}
+
+uint16_t stage_get_way_back(const struct worker *worker, const struct packet *packet)
+{
+	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
+
+	return interface->role == INTERFACE_TAP ? interface->peer_id : packet->ingress_id;
+}
+
 // A reply is a packet of its own: generated, then forwarded or dropped like any other.
 void stage_send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
 		      uint32_t length)
 {
-	const struct interface *interface = &worker->engine->interfaces[packet->ingress_id];
-	uint16_t egress_id =
-		interface->role == INTERFACE_TAP ? interface->peer_id : packet->ingress_id;
-	struct frame frame = {
+	const struct frame frame = {
 		.data = reply,
 		.length = length,
 		.wire_length = length,
@@ -96,13 +111,7 @@ void stage_send_reply(struct worker *worker, const struct packet *packet, uint8_
 		.link_type = packet->frame.link_type,
 	};
 
-	worker->ledger.packets.generated++;
-	if (egress_id == NO_INTERFACE) {
-		worker->ledger.packets.forwarded++;
-		worker->ledger.packets.forwarded_bytes += frame.wire_length;
-		return;
-	}
-	queue_frame(worker, egress_id, &frame);
+	stage_send_generated(worker, stage_get_way_back(worker, packet), &frame);
 }
 
 void stage_leave(struct worker *worker, struct packet *packet, uint8_t *reply,
@@ -159,6 +168,7 @@ void stage_egress(struct worker *worker, struct packet *packet)
 	}
 	if (!hold_stage_keep(worker, packet, NULL))
 		leave(worker, packet);
+	inject_stage_leave(worker, packet);
 	hold_stage_end_leave(worker, packet);
 }
 

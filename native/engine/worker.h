@@ -352,6 +352,11 @@ void stage_forward(struct worker *worker, const struct packet *packet, const str
 // Send a reply that was built for a packet.
 void stage_send_reply(struct worker *worker, const struct packet *packet, uint8_t *reply,
 		      uint32_t length);
+// Queue a packet that the engine made: count it, and let it leave. NO_INTERFACE: it goes nowhere.
+// The bytes stay the caller's, until stage_send.
+void stage_send_generated(struct worker *worker, uint16_t egress_id, const struct frame *frame);
+// By which interface packets reach the sender of this one.
+uint16_t stage_get_way_back(const struct worker *worker, const struct packet *packet);
 void stage_send(struct worker *worker);
 
 // session_stage.c: sessions begin, live and end.

@@ -12,6 +12,7 @@ local view = host.use("view/view")
 local endpoint = host.use("view/endpoint")
 local family = host.use("view/family")
 local hold = host.use("view/hold")
+local inject = host.use("view/inject")
 local log = host.use("view/log")
 local raise = host.use("view/raise")
 local new_stream = host.use("view/stream")
@@ -267,6 +268,7 @@ end
 
 family(methods, handle_of, new_session)
 hold(methods, handle_of)
+inject(methods, handle_of)
 log(methods, handle_of)
 raise(methods, handle_of)
 

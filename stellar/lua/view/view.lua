@@ -12,6 +12,7 @@ local ERRORS = {
     [1] = "not permitted", [2] = "not found", [12] = "no memory", [13] = "denied", [16] = "busy",
     [22] = "invalid", [28] = "no room", [34] = "out of range", [38] = "not in this version",
     [75] = "lost", [90] = "too long",
+    [95] = "not supported",
 }
 
 local view = {}
