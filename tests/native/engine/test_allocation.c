@@ -19,6 +19,7 @@
 #include <cmocka.h>
 #include <stellar/engine.h>
 #include <stellar/expect.h>
+#include <stellar/inject.h>
 #include <stellar/stream.h>
 #include <stellar/timer.h>
 #include <zlib.h>
@@ -166,6 +167,8 @@ static void expect_answer(struct session *session)
 	expect_session(session, UDP, &server, &client, 5000);
 }
 
+static uint32_t not_injected; // packets for which there was no memory
+
 static void enter(struct session *session, void *context)
 {
 	const struct event *event = session_get_event(session);
@@ -183,6 +186,11 @@ static void enter(struct session *session, void *context)
 		session_raise_event(session, 0, "deeply", 6);
 	if (event->type == STELLAR_EVENT_UDP_DATA)
 		expect_answer(session);
+	if (event->type == STELLAR_EVENT_UDP_DATA)
+		not_injected += inject_payload(session, STELLAR_REVERSE, (const uint8_t *)"x", 1) ==
+				-ENOMEM;
+	if (event->type == STELLAR_EVENT_TCP_DATA)
+		not_injected += inject_rst(session, STELLAR_DIRECTION_COUNT) == -ENOMEM;
 	// Bytes are kept until there are enough of them.
 	if (event->type == STELLAR_EVENT_TCP_DATA &&
 	    stream_peek(session, STELLAR_FORWARD, &data, &length) == 0 && length > 64)
@@ -608,7 +616,8 @@ static void fail_each_allocation(uint32_t worker_count, bool lasts, struct outco
 			assert_int_equal(result, 0);
 		ret_outcome->refused += result < 0;
 		ret_outcome->lossy +=
-			result == 0 && figures->packets.forwarded < PLAIN_FRAMES + MIXED_FRAMES;
+			result == 0 && figures->packets.forwarded - figures->packets.generated <
+					       PLAIN_FRAMES + MIXED_FRAMES;
 		ret_outcome->unheard += figures->streams.no_memory > 0;
 		ret_outcome->timerless += figures->plugin.timers_refused > 0;
 	}
@@ -618,12 +627,14 @@ static void check_replay(bool lasts)
 {
 	struct outcome outcome = {0};
 
+	not_injected = 0;
 	fail_each_allocation(1, lasts, &outcome);
 
 	const struct figures *figures = &outcome.figures;
 
 	assert_int_equal(figures->packets.received, PLAIN_FRAMES + MIXED_FRAMES);
-	assert_int_equal(figures->packets.forwarded, PLAIN_FRAMES + MIXED_FRAMES);
+	assert_int_equal(figures->packets.generated, 15);
+	assert_int_equal(figures->packets.forwarded, PLAIN_FRAMES + MIXED_FRAMES + 15);
 	assert_int_equal(figures->sessions.expectations_met, 1);
 	assert_int_equal(figures->streams.opened, 1);
 	assert_int_equal(figures->streams.delivered_bytes, 250 + 20);
@@ -631,6 +642,7 @@ static void check_replay(bool lasts)
 	assert_true(outcome.lossy > 0);
 	assert_true(outcome.unheard > 0);
 	assert_true(outcome.timerless > 0);
+	assert_true(not_injected > 0);
 }
 
 static void test_replay_survives_the_failure_of_any_allocation(void **state)

@@ -237,6 +237,21 @@ def test_detached_plugin_hears_no_more_of_the_session(drive: Drive) -> None:
         ("session:hold{ ms = 60001 }", "3: session:hold: ms: expected a number from 1 to 60000"),
         ("session:hold{ outcome = 'p' }", '3: session:hold: outcome: expected "pass" or .*'),
         ("session:release()", '3: session:release: expected "pass" or "drop", found nil'),
+        ("session:inject_rst(2)", '3: session:inject_rst: expected stellar.FORWARD, .* or "both"'),
+        (
+            "session:inject_icmp(3, 256)",
+            "3: session:inject_icmp: code: expected a number from 0 .*",
+        ),
+        (
+            "session:inject_icmp('3', 1)",
+            "3: session:inject_icmp: type: expected a number from 0 .*",
+        ),
+        (
+            "session:inject_payload('both', 'a')",
+            "3: session:inject_payload: expected stellar.FOR.*",
+        ),
+        ("session:inject_payload(0, 5)", "3: session:inject_payload: expected a string, found .*"),
+        ("session:inject_frame(nil, 'a')", "3: session:inject_frame: expected stellar.FORWARD .*"),
         ("return stellar.DORP", "3: stellar has no DORP"),
         ("session.colour = 1", "3: session has no field colour to set"),
         ("session.colour()", "3: session has no colour"),
