@@ -4,7 +4,9 @@
 // through the plugins one plugin at a time, then out, in their order. A plugin that a host of
 // another language runs gets its events of the wave in one call (<stellar/batch.h>).
 //
-// Nobody can tell. What a callback sees and changes is its session, so a packet joins only when
+// Neither verdicts, events, frames nor figures tell, but for what the wall clock says and for
+// memory that runs out. What a callback sees and changes is its session, so a packet joins only
+// when
 //
 //   - it is the only one of its session in the wave, and the session has no parent, no children,
 //     no owner, and no stream that a plugin wants; new sessions, closing ones and those that
@@ -16,8 +18,8 @@
 // What goes out in the order of packets is put in that order: records of callbacks wait in the wave
 // until their packet leaves. What plugins have in common beside a session (limits of locks and
 // expectations, timers of the same millisecond) keeps its order because a wave is not begun when
-// they could meet there. A plugin disabled within a wave counts as disabled from its packet on, see
-// plugin_stage.c.
+// they could meet there; equal expectations are as old as their packets. A plugin disabled within a
+// wave counts as disabled from its packet on, see plugin_stage.c.
 //
 // Owner: one worker. wave_count in struct worker says whether there is anything in it.
 #pragma once

@@ -12,7 +12,7 @@ from stellar.engine import Engine, PolicyError, StellarError
 from stellar.engine.config import ApplianceConfig
 from stellar.engine.figures import Figures, session_json
 from stellar.engine.observers import observe
-from stellar.engine.plugins import plugin_memory
+from stellar.engine.plugins import plugin_memory, plugin_traces
 from stellar.engine.reload import Plugins
 from stellar.engine.server import Attachment, CallError
 
@@ -119,6 +119,7 @@ class Calls:
         figures.add(self._engine)
         times = figures.nanoseconds_per_call
         memory = plugin_memory(self._engine)
+        traces = plugin_traces(self._engine)
         rows = figures.to_json(time.monotonic() - self._began)["plugins"]
         return {
             "plugins": [
@@ -126,6 +127,7 @@ class Calls:
                     **row,
                     "nanoseconds_per_call": times.get(row["name"]),
                     "memory_bytes": memory[row["name"]],
+                    **traces.get(row["name"], {}),
                 }
                 for row in rows
             ]

@@ -22,6 +22,7 @@ __all__ = [
     "describe_plugin",
     "personality_plugin",
     "plugin_memory",
+    "plugin_traces",
     "reload_plugin",
 ]
 
@@ -192,3 +193,13 @@ def describe_plugin(path: Path, settings: Settings | None = None) -> dict[str, A
         return {"file": str(path), "language": "lua", **described}
     finally:
         engine.close()
+
+
+def plugin_traces(engine: Engine) -> dict[str, dict[str, int]]:
+    """What LuaJIT could not compile of each Lua plugin; it differs from run to run."""
+    traces: dict[str, dict[str, int]] = {}
+    for owner in engine.plugin_owners:
+        entry = traces.setdefault(owner.name, {"trace_aborts": 0, "traces_blacklisted": 0})
+        entry["trace_aborts"] += owner.trace_aborts
+        entry["traces_blacklisted"] += owner.traces_blacklisted
+    return traces

@@ -4,6 +4,7 @@
 It does not know the engine: the C functions it hands out are made by LuaJIT's FFI in the states.
 """
 
+import ctypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from stellar.lua.instrument import SourceError, instrument
 
 __all__ = ["MEMORY_BYTES", "LuaError", "LuaPlugin", "load_plugin"]
 
+COMPILES = True  # tests set it to False: LuaJIT interprets, and nobody may see a difference
 MEMORY_BYTES = 64 << 20
 """What one state may allocate, what the host itself needs not counted."""
 
@@ -60,6 +62,16 @@ class LuaPlugin:
         """What the states have allocated now. Any time."""
         return sum(state.runtime.get_memory_used() for state in self.states)
 
+    @property
+    def trace_aborts(self) -> int:
+        """How often LuaJIT gave up compiling; it differs from run to run. Any time."""
+        return sum(state.traces[0] for state in self.states)
+
+    @property
+    def traces_blacklisted(self) -> int:
+        """Loops and functions that LuaJIT will not try again, which stay slow. Any time."""
+        return sum(state.traces[1] for state in self.states)
+
     def first_failure(self) -> str | None:
         """The first error of a handler, `file:line: ...`. Not while a worker runs."""
         return next((text for state in self.states if (text := state.first_failure())), None)
@@ -81,6 +93,12 @@ class LuaState:
     """What host/dispatch.lua returned."""
     settings: str
     """What host/config.lua says of them."""
+
+    @property
+    def traces(self) -> tuple[int, int]:
+        """What host/host.lua counts: attempts given up, and places that are not tried again."""
+        given_up, blacklisted = (ctypes.c_uint32 * 2).from_address(int(self.loaded[-3]))
+        return given_up, blacklisted
 
     def first_failure(self) -> str | None:
         """The first error of a handler in this state."""
@@ -176,6 +194,8 @@ def _load_state(
         for part in sorted((_HERE / folder).glob("*.lua"))
     }
     declarations = (_HERE / "declarations.h").read_text(encoding=_ENCODING)
+    if not COMPILES:
+        runtime.execute("jit.off()")
     try:
         load = runtime.execute(
             parts["host/host"],

@@ -193,6 +193,18 @@ MUTATIONS = (
         "if (request->disposition >= verdict->disposition || is_drop == false) {",
     ),
     Mutation(
+        "wave_ages_claims_by_call",
+        "native/engine/plugin_wave.c",
+        "return wave->age + (wave->is_calling ? get_position(worker) : 0);",
+        "return wave->age;",
+    ),
+    Mutation(
+        "wave_writes_a_record_again",
+        "native/engine/plugin_wave.c",
+        "if (record->position != position)",
+        "if (record->position > position)",
+    ),
+    Mutation(
         "policy_retired_while_pinned",
         "native/engine/policy_swap.c",
         "pinned += atomic_load(&worker->generation_sessions[slot]);",

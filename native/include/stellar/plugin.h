@@ -50,7 +50,10 @@ struct plugin {
 	uint32_t context_size;
 	uint32_t context_persistent_size;
 
-	uint8_t fail_action; // enum stellar_fail_action: what happens when it is disabled
+	// enum stellar_fail_action: what happens when it is disabled. Closed: packets of the
+	// millisecond in which it was disabled are refused after the other plugins have heard of
+	// them, later ones before any has.
+	uint8_t fail_action;
 	uint8_t reserved[7];
 
 	// Once, before traffic, on the control thread. state is the plugin's own, given back by

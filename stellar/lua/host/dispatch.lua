@@ -246,7 +246,8 @@ function dispatch.prepare(plugin, place)
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
         plugin.fail_open, address_of(host.deliver), address_of(host.deliver_one), address_of(batch),
         address_of(host.load), table.concat(derived.raises, " "), table.concat(derived.hears, " "),
-        budget.late_calls, function() return failure ~= nil and place(failure) or nil end
+        address_of(host.traces), budget.late_calls,
+        function() return failure ~= nil and place(failure) or nil end
 end
 
 return dispatch

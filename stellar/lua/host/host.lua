@@ -9,6 +9,7 @@
 -- beyond its callback is known. Pointers stay here: a plugin never holds a cdata.
 
 local ffi = require("ffi")
+local bytecode = require("jit.util")
 local gsub = string.gsub -- a plugin's take steps
 
 local sources, library_path, lua_path, declarations, memory_bytes = ...
@@ -64,6 +65,29 @@ local state = ffi.cast("void *", ffi.cast("uintptr_t", tonumber(tostring(thread)
 function host.count_kib()
     return lua.lua_gc(state, GC_COUNT, 0)
 end
+
+-- What became of LuaJIT's attempts to compile: those it gave up, and the places that it will not
+-- try again. Read by plugin.py at any time, so it is no Lua value.
+local traces = ffi.new("uint32_t[2]")
+host.traces = traces
+
+-- The first byte of an instruction: its kind. LuaJIT marks a place by making it the next kind.
+local function get_kind(code, place)
+    return bytecode.funcbc(code, place) % 256
+end
+
+local start_code, start_place, start_kind
+jit.attach(function(what, _, code, place, parent)
+    if what == "start" then
+        start_code, start_place = code, place
+        start_kind = parent == nil and get_kind(code, place) or nil -- else from another's exit
+    elseif what == "abort" then
+        traces[0] = traces[0] + 1
+        if start_kind ~= nil and get_kind(start_code, start_place) == start_kind + 1 then
+            traces[1] = traces[1] + 1
+        end
+    end
+end, "trace")
 
 local parts = {}
 
@@ -148,5 +172,5 @@ return function(source, checked, path, values, values_by_name)
         local done, text = pcall(name_problem, results[2])
         return false, place(path, done and text or "an error that has no text")
     end
-    return unpack(results, 1, 17)
+    return unpack(results, 1, 18)
 end
