@@ -23,7 +23,7 @@ HEADERS = (
 # What a Lua file's functions are called on; those of other files of view/: on a session.
 LUA_OBJECTS = {
     "view/session": "session:", "view/packet": "packet:", "view/event": "event:",
-    "view/stream": "stream:", "view/endpoint": "", "library/stats": "stats.",
+    "view/stream": "stream:", "view/tick": "tick:", "view/endpoint": "", "library/stats": "stats.",
     "library/stellar": "stellar.", "library/packet": "packet.", "library/session": "session.",
 }  # fmt: skip
 LOG = "One line, LEVEL of error, warning, info, debug; while the plugin is loaded only."

@@ -132,6 +132,7 @@ def _handle_of(plugin: "LuaPlugin") -> PluginHandle:
         fail_open=plugin.fail_open,
         raises=plugin.raises,
         hears=plugin.hears,
+        tick_ms=plugin.tick_ms,
         load_entry=plugin.load_entry,
         owner=plugin,
     )

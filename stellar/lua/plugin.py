@@ -22,7 +22,7 @@ MEMORY_BYTES = 64 << 20
 
 _HERE = Path(__file__).parent
 _HOST_BYTES = 1 << 20  # what the host needs, generously
-_ENTRIES = ("deliver", "deliver_one", "batch")  # as host/dispatch.lua returns them
+_ENTRIES = ("deliver", "deliver_one", "batch", "tick")  # as host/dispatch.lua returns them
 _ENCODING = "latin-1"  # every byte string is text and back
 
 
@@ -53,6 +53,8 @@ class LuaPlugin:
     """Derived events, by their own names."""
     hears: tuple[str, ...]
     """Derived events of others, `plugin.event`."""
+    tick_ms: int
+    """Engine time between two ticks; 0: it has none."""
     settings: tuple[tuple[str, str, str, bool], ...]
     """Of the plugin's `config`: name, type, default as text, whether it is required."""
     states: tuple["LuaState", ...] = field(repr=False)
@@ -145,7 +147,7 @@ def load_plugin(
         for _ in range(workers)
     )
     name, version, events, before, after, size, fail_open, *_ = states[0].loaded
-    load_entry, raises, hears = states[0].loaded[10:13]
+    load_entry, raises, hears, tick_ms = states[0].loaded[11:15]
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -155,11 +157,12 @@ def load_plugin(
         context_size=int(size),
         fail_open=bool(fail_open),
         entries=tuple(
-            dict(zip(_ENTRIES, map(int, state.loaded[7:10]), strict=True)) for state in states
+            dict(zip(_ENTRIES, map(int, state.loaded[7:11]), strict=True)) for state in states
         ),
         load_entry=int(load_entry),
         raises=tuple(raises.split()),
         hears=tuple(hears.split()),
+        tick_ms=int(tick_ms),
         settings=tuple(_read_setting(line) for line in states[0].settings.split("\n") if line),
         states=states,
     )

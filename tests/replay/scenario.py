@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parent
 EXAMPLES = LIBRARY.parents[1] / "plugins" / "examples"
 KEYS = {
     "packets_from", "personality", "inline", "settings", "plugins", "variants", "events", "stats",
-    "output", "holds",
+    "output", "holds", "by_worker",
 }  # fmt: skip
 NOT_REPEATABLE = ("seconds", "packets_per_second", "nanoseconds_per_call")
 
@@ -51,6 +51,8 @@ class Scenario:
     """Frames that must have left."""
     holds: bool
     """A plugin keeps frames back: only those between the same addresses stay in order."""
+    by_worker: bool
+    """A plugin tells what it saw on each worker: several tell other things than one."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def read_scenario(name: str) -> Scenario:
         stats=expected["stats"],
         output=expected.get("output", []),
         holds=expected.get("holds", False),
+        by_worker=expected.get("by_worker", False),
     )
 
 

@@ -91,6 +91,9 @@ def test_burst_size_can_not_be_seen(
 
 
 @pytest.mark.parametrize("workers", [2, 3, 4])
+@pytest.mark.parametrize(
+    "name", [name for name in scenario_names() if not read_scenario(name).by_worker]
+)
 def test_number_of_workers_can_not_be_seen(
     workshop: Path, name: str, workers: int, outcome: Outcome
 ) -> None:

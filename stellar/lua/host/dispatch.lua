@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
 -- Makes the C functions that the engine calls: deliver, for the events of a batch, deliver_one, for
--- a batch of one, and load, once.
+-- a batch of one, tick, and load, once.
 -- Nothing that goes wrong in a handler crosses them: an error there would end the process.
 --
 -- Memory: at its limit lupa's allocator refuses also what the callback itself needs, outside of
@@ -20,6 +20,7 @@ local context = host.use("view/context")
 local new_session = host.use("view/session")
 local new_packet = host.use("view/packet")
 local new_event = host.use("view/event")
+local new_tick = host.use("view/tick")
 host.use("library/log")
 host.use("library/stats")
 
@@ -35,6 +36,7 @@ local dispatch = {}
 local batch = host.batch
 local entries = batch.entries
 local loops, singles = {}, {} -- by event id
+local tick = nil -- the plugin's function
 local exhausted = false -- the memory budget is used up
 local failure = nil -- the first error, for the developer
 
@@ -114,15 +116,16 @@ local function no_loop()
     error("no handler for this event", 0)
 end
 
--- Let go of all that the plugin holds.
+-- Let go of all that the plugin holds, without needing memory: there is none, and no pcall. The C
+-- functions collect it, when the stack does not hold it any more and before they need memory.
 local function stop()
     exhausted = true
     failure = failure or "its memory budget is used up"
-    for _, id in pairs(shape.events) do
-        loops[id], singles[id] = nil, nil
+    for id in pairs(loops) do
+        loops[id], singles[id] = nil, nil -- of keys that are there
     end
+    tick = nil
     jit.flush() -- compiled code holds on to the handlers, too
-    pcall(collectgarbage)
 end
 
 -- Views of the callback are none any more.
@@ -166,7 +169,10 @@ end
 local function enter()
     if guard(loops[batch.type] or no_loop) then
         return
-    elseif batch.position == batch.count then
+    elseif exhausted then
+        pcall(collectgarbage)
+    end
+    if batch.position == batch.count then
         batch.position = batch.count - 1
     end
     local entry = entries[batch.position]
@@ -176,8 +182,26 @@ end
 -- The same for a batch of one.
 local function enter_one()
     if not guard(singles[batch.type] or no_loop) then
+        if exhausted then
+            pcall(collectgarbage)
+        end
         entries[0].asked = bit.bor(entries[0].asked, C.STELLAR_LUA_BATCH_FAILED)
     end
+end
+
+local function run_tick()
+    tick(new_tick())
+end
+
+local function enter_tick(worker)
+    call.worker = worker
+    if not guard(run_tick) then
+        if exhausted then
+            pcall(collectgarbage)
+        end
+        C.plugin_worker_fail(worker)
+    end
+    call.worker = false
 end
 
 local function make(text, handler)
@@ -241,13 +265,15 @@ function dispatch.prepare(plugin, place)
     table.sort(events)
     host.deliver = ffi.cast("void (*)(void)", enter)
     host.deliver_one = ffi.cast("void (*)(void)", enter_one)
+    tick = plugin.tick
+    host.tick = ffi.cast("void (*)(struct plugin_worker *, void *)", enter_tick)
     host.load = ffi.cast("int (*)(struct plugin_host *, void **)", enter_load)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
         plugin.fail_open, address_of(host.deliver), address_of(host.deliver_one), address_of(batch),
-        address_of(host.load), table.concat(derived.raises, " "), table.concat(derived.hears, " "),
-        address_of(host.traces), budget.late_calls,
-        function() return failure ~= nil and place(failure) or nil end
+        address_of(host.tick), address_of(host.load), table.concat(derived.raises, " "),
+        table.concat(derived.hears, " "), plugin.tick_ms, address_of(host.traces),
+        budget.late_calls, function() return failure ~= nil and place(failure) or nil end
 end
 
 return dispatch

@@ -6,7 +6,8 @@
 --
 -- Parts share one table, `host`. `host.call` is the callback in progress: its number goes up with
 -- each, and a view (session, packet, event) holds the number it was made with, so that one kept
--- beyond its callback is known. Pointers stay here: a plugin never holds a cdata.
+-- beyond its callback is known. Of a tick it has the worker, else false. Pointers stay here: a
+-- plugin never holds a cdata.
 
 local ffi = require("ffi")
 local bytecode = require("jit.util")
@@ -20,17 +21,25 @@ local host = {
     ffi = ffi,
     C = ffi.load(library_path),
     loading = true,
-    call = { number = 0, sessions = {}, lent = 0 },
+    call = { number = 0, sessions = {}, lent = 0, worker = false },
     batch = ffi.new("struct plugin_batch"),
 }
 
 local batch = host.batch
 local entries = batch.entries
+local call = host.call
 
 -- What the callback in progress is about. Asked for on each use: a pointer that is kept anywhere
 -- would be an object to collect.
+local function own_entry()
+    if call.worker then -- a view, made to look like one of this tick
+        error("session used in a tick", 4)
+    end
+    return entries[batch.position]
+end
+
 function host.own_session()
-    local session = entries[batch.position].session
+    local session = own_entry().session
     if session == nil then
         error("session used in an event without one", 3)
     end
@@ -38,11 +47,11 @@ function host.own_session()
 end
 
 function host.own_event()
-    return entries[batch.position].event
+    return own_entry().event
 end
 
 function host.own_packet()
-    local packet = entries[batch.position].event.packet
+    local packet = own_entry().event.packet
     if packet == nil then -- a view of another event, made to look like one of this
         error("packet used in an event without one", 3)
     end
@@ -50,7 +59,7 @@ function host.own_packet()
 end
 
 function host.own_context()
-    return entries[batch.position].context
+    return own_entry().context
 end
 
 -- What the state has allocated. LuaJIT compiles a call of its own C function, collectgarbage it
@@ -172,5 +181,5 @@ return function(source, checked, path, values, values_by_name)
         local done, text = pcall(name_problem, results[2])
         return false, place(path, done and text or "an error that has no text")
     end
-    return unpack(results, 1, 18)
+    return unpack(results, 1, 20)
 end

@@ -9,11 +9,12 @@ local C = host.C
 local FIELDS = {
     name = "string", version = "string", config = "table", configure = "function",
     before = "table", after = "table", fail = "string", context = "table", on = "table",
-    budget = "number", raises = "table", hears = "table",
+    budget = "number", raises = "table", hears = "table", tick = "table",
 }
 local NAME_MAX_BYTES = tonumber(C.STELLAR_LUA_PLUGIN_NAME_MAX)
 local VERSION_MAX_BYTES = 31
 local COPIED_TABLES = 3 -- config.port.range
+local TICK_MAX_MS = 2 ^ 31 - 1
 
 local STEPS = host.use("host/budget").STEPS
 local derived = host.use("host/derived")
@@ -44,7 +45,7 @@ local function check_fields(plugin)
         local kind = FIELDS[key]
         if kind == nil then
             refuse("", "a plugin's field (name, version, config, configure, before, after,"
-                .. " fail, context, budget, raises, hears, on)",
+                .. " fail, context, budget, raises, hears, tick, on)",
                 type(key) == "string" and key or type(key))
         elseif type(value) ~= kind then
             refuse(key .. ": ", "a " .. kind, type(value))
@@ -86,6 +87,22 @@ local function check_handlers(handlers)
     end
 end
 
+local function check_tick(tick)
+    local every_ms = tick.every_ms
+    for key in pairs(tick) do
+        if key ~= "every_ms" and key ~= "run" then
+            refuse("tick: ", "a field of it (every_ms, run)",
+                type(key) == "string" and key or type(key))
+        end
+    end
+    if type(every_ms) ~= "number" or every_ms % 1 ~= 0 or every_ms < 1
+        or every_ms > TICK_MAX_MS then
+        refuse("tick.every_ms: ", "a number of ms from 1 to " .. TICK_MAX_MS, every_ms)
+    elseif type(tick.run) ~= "function" then
+        refuse("tick.run: ", "a function", type(tick.run))
+    end
+end
+
 -- Returns the plugin in tables of the host's own, with defaults; raises a line. What was checked
 -- stays as it was, whatever `configure` or a metatable does.
 function shape.check(plugin)
@@ -112,6 +129,9 @@ function shape.check(plugin)
     end
     check_handlers(plugin.on)
     derived.check(plugin)
+    if plugin.tick ~= nil then
+        check_tick(plugin.tick)
+    end
     return {
         name = plugin.name,
         version = plugin.version,
@@ -123,6 +143,8 @@ function shape.check(plugin)
         context = plugin.context,
         budget = plugin.budget,
         on = plugin.on,
+        tick_ms = plugin.tick and plugin.tick.every_ms or 0,
+        tick = plugin.tick and plugin.tick.run,
     }
 end
 

@@ -6,6 +6,7 @@
 local host = ...
 
 local C = host.C
+local call = host.call
 
 local AMOUNT_MAX = 2 ^ 53
 
@@ -25,7 +26,11 @@ local function add(self, amount)
     elseif type(self) ~= "table" or type(self.id) ~= "number" then
         error("counter:add: expected a counter, found a " .. type(self), 2)
     end
-    C.plugin_counter_add(host.own_session(), self.id, amount)
+    if call.worker then
+        C.plugin_worker_counter_add(call.worker, self.id, amount)
+    else
+        C.plugin_counter_add(host.own_session(), self.id, amount)
+    end
 end
 
 counter.__index = { add = add }

@@ -15,6 +15,7 @@ local hold = host.use("view/hold")
 local inject = host.use("view/inject")
 local log = host.use("view/log")
 local raise = host.use("view/raise")
+local timer = host.use("view/timer")
 local new_stream = host.use("view/stream")
 
 local METADATA_MAX_BYTES = 65536
@@ -271,5 +272,6 @@ hold(methods, handle_of)
 inject(methods, handle_of)
 log(methods, handle_of)
 raise(methods, handle_of)
+timer(methods, handle_of)
 
 return new_session

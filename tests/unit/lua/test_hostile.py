@@ -41,6 +41,7 @@ def plugin(body: str) -> str:
             "if calls == 10000 then pcall(fill, kept) end",
             "its memory budget is used up",
         ),
+        ("if calls > 10000 then fill(kept) end", "its memory budget is used up"),
         ("if calls > 10000 then deep(1) end", "calls are nested more than 200 deep"),
         ('if calls > 10000 then error("late") end', "late"),
         ("if calls > 10000 then return 7 end", "expected a verdict of stellar, or nothing"),
@@ -63,6 +64,16 @@ def test_plugin_that_does_harm_is_disabled_and_traffic_goes_on(
     assert outcome.stats["errors"] == ERRORS_MAX
     assert complaint in outcome.plugin.first_failure()
     assert outcome.packets["forwarded"] == FRAMES
+
+
+@pytest.mark.parametrize("body", ["fill(kept)", "pcall(fill, kept)", "kept[calls] = { calls }"])
+def test_plugin_that_uses_up_its_memory_lets_go_of_all_that_it_kept(
+    drive: Drive, long_capture: Path, body: str
+) -> None:
+    outcome = drive(plugin(body), through=long_capture, memory_bytes=1 << 20)
+
+    assert "its memory budget is used up" in outcome.plugin.first_failure()
+    assert outcome.plugin.memory_bytes < 1 << 20
 
 
 @pytest.mark.parametrize(
