@@ -124,6 +124,7 @@ def load_plugin(
     settings: Settings | None = None,
     settings_by_name: Mapping[str, Settings] | None = None,
     memory_bytes: int = MEMORY_BYTES,
+    is_compiled: bool = True,
 ) -> LuaPlugin:
     """Load a plugin file once for each worker; raises LuaError.
 
@@ -143,6 +144,7 @@ def load_plugin(
             library,
             (settings or {}, settings_by_name or {}),
             memory_bytes,
+            is_compiled,
         )
         for _ in range(workers)
     )
@@ -182,6 +184,7 @@ def _load_state(
     library: Path,
     settings: tuple[Settings, Mapping[str, Settings]],
     memory_bytes: int,
+    is_compiled: bool,
 ) -> LuaState:
     runtime = luajit.LuaRuntime(
         encoding=_ENCODING,
@@ -200,6 +203,8 @@ def _load_state(
     if not COMPILES:
         runtime.execute("jit.off()")
     try:
+        if not is_compiled:  # tests: both ways do the same
+            runtime.execute("jit.off()")
         load = runtime.execute(
             parts["host/host"],
             runtime.table_from(parts),
