@@ -17,7 +17,7 @@ from stellar.lua.instrument import SourceError, instrument
 __all__ = ["MEMORY_BYTES", "LuaError", "LuaPlugin", "load_plugin"]
 
 COMPILES = True  # tests set it to False: LuaJIT interprets, and nobody may see a difference
-MEMORY_BYTES = 64 << 20
+MEMORY_BYTES = 8 << 20
 """What one state may allocate, what the host itself needs not counted."""
 
 _HERE = Path(__file__).parent

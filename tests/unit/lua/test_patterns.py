@@ -16,10 +16,11 @@ HOST = Path(stellar.lua.__file__).parent
 
 # Both libraries in one state; `both` calls one function of each and says what came of it.
 BOTH = """
-local budget, text, list, library, declarations = ...
+local budget, text, list, format, library, declarations = ...
 local ffi = require("ffi")
 ffi.cdef(declarations)
-local parts = { ["host/budget"] = budget, ["host/text"] = text, ["host/list"] = list }
+local parts = { ["host/budget"] = budget, ["host/text"] = text, ["host/list"] = list,
+    ["host/format"] = format }
 local host = { ffi = ffi, C = ffi.load(library) }
 local loaded = {}
 function host.use(name)
@@ -27,7 +28,7 @@ function host.use(name)
     return loaded[name]
 end
 local own, lists = host.use("host/text"), host.use("host/list")
-own.format = own.new_format(tostring)
+own.format = host.use("host/format")(tostring)
 local function say(done, ...)
     local words = { tostring(done) }
     for position = 1, select("#", ...) do
@@ -92,7 +93,7 @@ def libraries() -> Any:
     runtime = luajit.LuaRuntime(encoding="latin-1", unpack_returned_tuples=True)
     parts = [
         (HOST / "host" / f"{name}.lua").read_text(encoding="latin-1")
-        for name in ("budget", "text", "list")
+        for name in ("budget", "text", "list", "format")
     ]
     declarations = (HOST / "declarations.h").read_text(encoding="latin-1")
     return runtime.execute(BOTH, *parts, str(LIBRARY), declarations)
