@@ -22,7 +22,8 @@ MEMORY_BYTES = 8 << 20
 
 _HERE = Path(__file__).parent
 _HOST_BYTES = 1 << 20  # what the host needs, generously
-_ENTRIES = ("deliver", "deliver_one", "batch", "tick")  # as host/dispatch.lua returns them
+# as host/dispatch.lua returns them
+_ENTRIES = ("deliver", "deliver_one", "batch", "context_migrate", "host_data", "tick")
 _ENCODING = "latin-1"  # every byte string is text and back
 
 
@@ -149,7 +150,7 @@ def load_plugin(
         for _ in range(workers)
     )
     name, version, events, before, after, size, fail_open, *_ = states[0].loaded
-    load_entry, raises, hears, tick_ms = states[0].loaded[11:15]
+    load_entry, raises, hears, tick_ms = states[0].loaded[13:17]
     return LuaPlugin(
         name=name,
         version=_to_text(version),
@@ -159,7 +160,7 @@ def load_plugin(
         context_size=int(size),
         fail_open=bool(fail_open),
         entries=tuple(
-            dict(zip(_ENTRIES, map(int, state.loaded[7:11]), strict=True)) for state in states
+            dict(zip(_ENTRIES, map(int, state.loaded[7:13]), strict=True)) for state in states
         ),
         load_entry=int(load_entry),
         raises=tuple(raises.split()),

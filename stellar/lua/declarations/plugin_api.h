@@ -11,6 +11,9 @@
 #include <stellar/stream.h>
 #include <stellar/timer.h>
 
+// Of engine.h, for context_migrate.
+void *pm_session_old_host_data(const struct session *session);
+
 // Macros end in the preprocessor; these carry their values over.
 enum stellar_lua_constant {
 	STELLAR_LUA_TCP_FIN = STELLAR_TCP_FIN,

@@ -238,18 +238,55 @@ local function enter_load(plugin_host, ret_state)
     return done and result or -EINVAL
 end
 
+-- The C function that makes a context of this version from an older one's, 0 when the plugin does
+-- not say how, and the layout that a later version reads. host_data is that of the version that
+-- made the old one: versions may have one name. No session is at hand: only the contexts are.
+local function make_migration(migrate, layout, fill)
+    host.layout = ffi.new("char[?]", #layout + 1, layout)
+    if migrate == nil then
+        return 0, host.layout
+    end
+    local function run(old, fresh)
+        return fill(migrate, old.version, old.layout, old.context, fresh)
+    end
+    host.migrate = ffi.cast("int (*)(struct session *, const char *, void *, uint32_t, void *)",
+        function(session, old_version, old_context, _, fresh)
+            local old_layout = C.pm_session_old_host_data(session)
+            if old_layout == nil then
+                return -EINVAL
+            end
+            host.migrating = true
+            local taken = false
+            local done = guard(function()
+                taken = run({
+                    version = ffi.string(old_version),
+                    layout = ffi.string(ffi.cast("const char *", old_layout)),
+                    context = old_context,
+                }, fresh)
+            end)
+            host.migrating = false
+            if not done then
+                C.pm_session_fail(session)
+            end
+            return done and taken and 0 or -EINVAL
+        end)
+    return tonumber(ffi.cast("uintptr_t", ffi.cast("void *", host.migrate))), host.layout
+end
+
 local function address_of(callback)
     return tonumber(ffi.cast("uintptr_t", ffi.cast("void *", callback)))
 end
 
 -- Returns, in the order of LuaPlugin's fields, what the plugin is; lists are joined.
 function dispatch.prepare(plugin, place)
-    local context_size = 0
+    local context_size, migration, layout = 0, 0, nil
     host.open_context = function()
         error("plugin declares no context", 3)
     end
     if plugin.context ~= nil then
-        context_size, host.open_context = context.prepare(plugin.context)
+        local text, fill
+        context_size, host.open_context, text, fill = context.prepare(plugin.context)
+        migration, layout = make_migration(plugin.migrate, text, fill)
     end
     local events = {}
     for name, handler in pairs(plugin.on) do
@@ -271,8 +308,9 @@ function dispatch.prepare(plugin, place)
     return plugin.name, plugin.version, table.concat(events, " "),
         table.concat(plugin.before, " "), table.concat(plugin.after, " "), context_size,
         plugin.fail_open, address_of(host.deliver), address_of(host.deliver_one), address_of(batch),
-        address_of(host.tick), address_of(host.load), table.concat(derived.raises, " "),
-        table.concat(derived.hears, " "), plugin.tick_ms, address_of(host.traces),
+        migration, layout ~= nil and address_of(layout) or 0, address_of(host.tick),
+        address_of(host.load), table.concat(derived.raises, " "), table.concat(derived.hears, " "),
+        plugin.tick_ms, address_of(host.traces),
         budget.late_calls, function() return failure ~= nil and place(failure) or nil end
 end
 

@@ -181,5 +181,5 @@ return function(source, checked, path, values, values_by_name)
         local done, text = pcall(name_problem, results[2])
         return false, place(path, done and text or "an error that has no text")
     end
-    return unpack(results, 1, 20)
+    return unpack(results, 1, 22)
 end

@@ -40,12 +40,25 @@ local function copy(values, depth)
     return result
 end
 
+local function check_migrate(plugin)
+    local migrate = plugin.migrate
+    if migrate == nil then
+        return
+    elseif migrate ~= true and type(migrate) ~= "function" then
+        refuse("migrate: ", "true or a function", migrate == false and "false" or type(migrate))
+    elseif plugin.context == nil then
+        refuse("context: ", "one that migrate fills", "none")
+    end
+end
+
 local function check_fields(plugin)
     for key, value in pairs(plugin) do
         local kind = FIELDS[key]
-        if kind == nil then
+        if key == "migrate" then
+            check_migrate(plugin)
+        elseif kind == nil then
             refuse("", "a plugin's field (name, version, config, configure, before, after,"
-                .. " fail, context, budget, raises, hears, tick, on)",
+                .. " fail, context, migrate, budget, raises, hears, tick, on)",
                 type(key) == "string" and key or type(key))
         elseif type(value) ~= kind then
             refuse(key .. ": ", "a " .. kind, type(value))
@@ -141,6 +154,7 @@ function shape.check(plugin)
         after = plugin.after or {},
         fail_open = plugin.fail == "open",
         context = plugin.context,
+        migrate = plugin.migrate,
         budget = plugin.budget,
         on = plugin.on,
         tick_ms = plugin.tick and plugin.tick.every_ms or 0,

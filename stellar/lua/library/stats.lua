@@ -20,6 +20,8 @@ local function add(self, amount)
     amount = amount or 1
     if host.loading then
         error("counter:add: expected a call in a handler, found one while loading", 2)
+    elseif host.migrating then
+        error("counter:add: expected a call in a handler, found one in migrate", 2)
     elseif type(amount) ~= "number" or not (amount >= 0 and amount <= AMOUNT_MAX)
         or amount % 1 ~= 0 then
         error("counter:add: expected a whole number from 0 to 2^53", 2)

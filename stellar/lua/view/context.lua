@@ -93,6 +93,62 @@ function context.prepare(declared)
     }
     return ffi.sizeof(struct), function()
         return setmetatable({ call.number }, Context)
+    end, context.migration(struct, fields, names)
+end
+
+-- The layout of a context as text, for a later version: NAME TYPE OFFSET lines.
+local function describe(struct, fields, names)
+    local lines = {}
+    for position, name in ipairs(names) do
+        local field = fields[name]
+        lines[position] = name .. " " .. field.type_name .. " "
+            .. ffi.offsetof(struct, field.member) .. "\n"
+    end
+    return table.concat(lines)
+end
+
+-- The fields of a context that another version made, of the types that its layout says.
+local function read_old(layout, old)
+    local values, types = {}, {}
+    for name, type_name, offset in layout:gmatch("(%S+) (%S+) (%d+)\n") do
+        local kind = TYPES[type_name]
+        local pointer = ffi.cast(kind.declare .. " *", ffi.cast("char *", old) + tonumber(offset))
+        values[name] = kind.kind == "number" and tonumber(pointer[0]) or pointer[0]
+        types[name] = type_name
+    end
+    return values, types
+end
+
+-- How contexts of this struct are made of others: a text for later versions, and a function that
+-- fills one and says whether it did. migrate: what the plugin says, true or a function.
+function context.migration(struct, fields, names)
+    local pointer_type = ffi.typeof("$ *", struct)
+    return describe(struct, fields, names), function(migrate, old_version, layout, old, fresh)
+        local values, types = read_old(layout, old)
+        local taken = values
+        if migrate ~= true then
+            taken = migrate(old_version, values)
+            if taken == nil then
+                return false
+            elseif type(taken) ~= "table" then
+                error("migrate: expected a table of the context's fields or nil, found a "
+                    .. type(taken), 0)
+            end
+        end
+        fresh = ffi.cast(pointer_type, fresh)
+        for name, value in pairs(taken) do
+            local field = fields[name]
+            if migrate ~= true then
+                if field == nil then
+                    error("migrate: context has no field " .. tostring(name), 0)
+                end
+                check_value(name, field, value)
+            end
+            if field ~= nil and (migrate ~= true or types[name] == field.type_name) then
+                fresh[field.member] = value
+            end
+        end
+        return true
     end
 end
 

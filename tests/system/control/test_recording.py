@@ -24,18 +24,22 @@ default: drop
 """
 
 
-def noted(version: str) -> str:
+def noted(version: str, fields: str = "") -> str:
     """A plugin in Lua that says which version of it has a packet, and the how many-th it is."""
     return f"""\
 local stellar = require("stellar")
 return {{
-    name = "noted", version = "{version}", fail = "open", context = {{ packets = "uint32" }},
+    name = "noted", version = "{version}", fail = "open", {fields}
+    context = {{ packets = "uint32" }},
     on = {{ session_packet = function(session)
         session.context.packets = session.context.packets + 1
         session:log("info", "noted {version}: " .. session.context.packets)
     end }},
 }}
 """
+
+
+MIGRATE = "migrate = function(version, old) return { packets = old.packets + 1000 } end,"
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +127,12 @@ def test_replay_goes_on_over_a_policy_swap_and_plugin_reloads(machines, compile_
     broken.write_text("return 1")
     refused = machines.stellar("plugin", "reload", "noted", "--path", broken)
     early.say("after")
+    in_lua.write_text(noted("lua3", "migrate = true,"))
+    machines.stellar_json("plugin", "reload", "noted")
+    early.say("after")
+    in_lua.write_text(noted("lua4", MIGRATE))
+    machines.stellar_json("plugin", "reload", "noted")
+    early.say("after")
     late.say("after")
     listed = {each["name"]: each for each in machines.stellar_json("plugin", "list")["plugins"]}
     recording = machines.call_engine("stats")["recording"]
@@ -142,7 +152,9 @@ def test_replay_goes_on_over_a_policy_swap_and_plugin_reloads(machines, compile_
     written = machines.events.read_bytes()
     said = [json.loads(line) for line in written.splitlines()]
     said = [each["plugin"]["text"] for each in said if each["event_type"] == "plugin"]
-    for version in ("c1", "c2", "c3", "lua1", "lua2"):
+    assert listed["noted"]["migrated"] == 3 and listed["noted"]["errors"] == 0
+    assert any(each.startswith("noted lua4: 10") for each in said)
+    for version in ("c1", "c2", "c3", "lua1", "lua2", "lua3", "lua4"):
         assert any(f" {version}: " in each for each in said), version
     for _ in range(3):
         result, replayed = replay(directory, machines, "--stats", "/dev/null")
