@@ -15,6 +15,7 @@ local call = host.call
 local budget = host.use("host/budget")
 local shape = host.use("host/shape")
 local derived = host.use("host/derived")
+local make_migration = host.use("host/migrate")
 local sandbox = host.use("host/sandbox")
 local context = host.use("view/context")
 local new_session = host.use("view/session")
@@ -238,41 +239,6 @@ local function enter_load(plugin_host, ret_state)
     return done and result or -EINVAL
 end
 
--- The C function that makes a context of this version from an older one's, 0 when the plugin does
--- not say how, and the layout that a later version reads. host_data is that of the version that
--- made the old one: versions may have one name. No session is at hand: only the contexts are.
-local function make_migration(migrate, layout, fill)
-    host.layout = ffi.new("char[?]", #layout + 1, layout)
-    if migrate == nil then
-        return 0, host.layout
-    end
-    local function run(old, fresh)
-        return fill(migrate, old.version, old.layout, old.context, fresh)
-    end
-    host.migrate = ffi.cast("int (*)(struct session *, const char *, void *, uint32_t, void *)",
-        function(session, old_version, old_context, _, fresh)
-            local old_layout = C.pm_session_old_host_data(session)
-            if old_layout == nil then
-                return -EINVAL
-            end
-            host.migrating = true
-            local taken = false
-            local done = guard(function()
-                taken = run({
-                    version = ffi.string(old_version),
-                    layout = ffi.string(ffi.cast("const char *", old_layout)),
-                    context = old_context,
-                }, fresh)
-            end)
-            host.migrating = false
-            if not done then
-                C.pm_session_fail(session)
-            end
-            return done and taken and 0 or -EINVAL
-        end)
-    return tonumber(ffi.cast("uintptr_t", ffi.cast("void *", host.migrate))), host.layout
-end
-
 local function address_of(callback)
     return tonumber(ffi.cast("uintptr_t", ffi.cast("void *", callback)))
 end
@@ -286,7 +252,7 @@ function dispatch.prepare(plugin, place)
     if plugin.context ~= nil then
         local text, fill
         context_size, host.open_context, text, fill = context.prepare(plugin.context)
-        migration, layout = make_migration(plugin.migrate, text, fill)
+        migration, layout = make_migration(guard, plugin.migrate, text, fill)
     end
     local events = {}
     for name, handler in pairs(plugin.on) do

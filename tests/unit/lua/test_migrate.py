@@ -8,9 +8,7 @@ import pytest
 from stellar.engine import PluginError
 from stellar.engine.plugins import describe_plugin
 
-SOURCE = (
-    "return {{ name = 'a', version = '1', on = {{ session_packet = function() end }}, {fields} }}"
-)
+SOURCE = "return { name = 'a', version = '1', on = { session_packet = function() end }, FIELDS }"
 
 
 @pytest.mark.parametrize(
