@@ -156,8 +156,9 @@ STELLAR_PUBLIC int pm_session_take_over(struct session *session);
 // Returns 0, or -EPERM when the caller is not the owner.
 STELLAR_PUBLIC int pm_session_give_back(struct session *session);
 
-// Report that this callback failed: counted, the session is detached from the plugin, and after
-// STELLAR_PLUGIN_ERRORS_MAX times the plugin is disabled with its fail action.
+// Report that this callback failed: counted, and the session is detached from the plugin, with its
+// fail action (closed: it is blocked). After STELLAR_PLUGIN_ERRORS_MAX times the plugin is
+// disabled, with its fail action for all sessions.
 STELLAR_PUBLIC void pm_session_fail(struct session *session);
 #define STELLAR_PLUGIN_ERRORS_MAX 16
 

@@ -248,6 +248,23 @@ static void push(struct live *live, uint32_t count, uint32_t length)
 	} while (stats.received < live->pushed);
 }
 
+// The same in pieces, no faster than segments are made and events are written: the recording does
+// not end, and no event is lost.
+static void push_slowly(struct live *live, uint32_t count, uint32_t length)
+{
+	const struct worker *worker = live->engine->workers[0];
+	const struct recorder_queue *ready = &worker->recorder->ready;
+	const struct output_ring *ring = &worker->output_ring;
+
+	for (; count > 0; count -= 250) {
+		push(live, 250, length);
+		while ((atomic_load(&ready->head) - atomic_load(&ready->tail) < RECORDER_AHEAD &&
+			worker->recorder->segment.bytes != NULL) ||
+		       atomic_load(&ring->head) != atomic_load(&ring->tail))
+			sched_yield();
+	}
+}
+
 // Sessions end while nothing comes.
 static void wait_for_timeouts(struct live *live)
 {
@@ -579,7 +596,7 @@ static void test_ring_keeps_the_newest_and_their_sessions(void **state)
 	struct outcome again = {0};
 
 	live_open(&live, 1);
-	push(&live, 50000, 1500);
+	push_slowly(&live, 50000, 1500);
 	live_stop(&live, &left);
 	assert_int_equal(left.recording.lost, 0);
 	assert_int_equal(left.recording.packets, 50000);

@@ -9,6 +9,7 @@ import pytest
 from stellar.engine import Engine
 from stellar.engine.calls import Calls
 from stellar.engine.config import parse_config
+from stellar.engine.reload import Plugins
 from stellar.engine.server import CallServer
 from stellar.observer import Attachment, ObserverError, attach
 
@@ -27,7 +28,7 @@ def running(tmp_path: Path):
     engine = Engine(workers=3)
     engine.start()
     config = parse_config(CONFIG.format(directory=tmp_path), "stellar.yml")
-    server = CallServer(config.engine_socket, Calls(engine, config))
+    server = CallServer(config.engine_socket, Calls(engine, Plugins(engine, 3), config))
     thread = threading.Thread(target=server.run)
     thread.start()
     yield config.engine_socket, engine, server
